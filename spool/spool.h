@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spool.h - the delivering half of the spool: faxes taken over, deliveries, attempts (the
+ * transmission log) and the queue.
+ *
+ * One struct spool per process, safe from several threads (one lock around the database; no lock is
+ * held across a callback). All SQL stands in spool/db.c. Times are wall-clock milliseconds.
+ */
+#ifndef FAXPOST_SPOOL_SPOOL_H
+#define FAXPOST_SPOOL_SPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "spool/call_info.h"
+
+enum {
+    SPOOL_ADDRESS_MAX = 256,
+    SPOOL_NAME_MAX = 64,
+    SPOOL_REPLY_MAX = 512,
+    SPOOL_PATH_MAX = 512,
+    SPOOL_MESSAGE_ID_MAX = 160,
+};
+
+struct spool;
+
+enum spool_mode {
+    SPOOL_OWN,  /* deliver: takes the lock of the state folder, makes and migrates the database */
+    SPOOL_READ, /* the command while no daemon runs: the lock too, but nothing is changed */
+};
+
+/* Opens STATE: folders are made, schema checked or made, leases of a dead owner ended (what was
+ * being sent becomes uncertain). ERROR_BUSY when another process owns it; ERROR_CONFIG for a schema
+ * newer than this program. */
+int spool_open(struct spool **out, const char *state_dir, enum spool_mode mode);
+void spool_close(struct spool *spool);
+const char *spool_state_dir(const struct spool *spool);
+
+/* ---- taking over ---------------------------------------------------------------------------- */
+
+struct spool_fax {
+    struct call_info call;       /* verdict and pages as found on disk, not as call.ini claims */
+    char folder[SPOOL_PATH_MAX]; /* absolute: STATE/fax/YYYY/MM/DD/FAX-ID */
+    char message_id[SPOOL_MESSAGE_ID_MAX]; /* without <>; empty until composed */
+    char route[SPOOL_NAME_MAX]; /* empty until routed; "operator" when no route matched */
+    int state;                  /* enum spool_fax_state */
+    int compose_failures;
+    char error[SPOOL_REPLY_MAX];
+    int64_t taken_ms;
+};
+
+enum spool_fax_state {
+    SPOOL_FAX_TAKEN,    /* pages are ours, no message yet */
+    SPOOL_FAX_COMPOSED, /* message.eml is durable, deliveries exist */
+    SPOOL_FAX_EMPTY,    /* a call without a page: recorded, nothing to deliver */
+};
+
+/* Takes over every folder of incoming/ that is not locked, at most `most`: copy, fsync, commit,
+ * delete the source. Gives the number taken (0: none). Damaged or foreign folders are left where
+ * they are and reported by spool_incoming_stale(). */
+int spool_take_over(struct spool *spool, int most);
+
+/* Something lies in incoming/, unlocked, longer than age_ms: its name into out; ERROR_NOT_FOUND
+ * when all is well. For the alarm. */
+int spool_incoming_stale(struct spool *spool, int64_t age_ms, char *out, size_t size);
+
+/* Live calls: reads call.ini of every locked folder; at most `most`; gives the number. */
+int spool_live_calls(struct spool *spool, struct call_info *out, int most);
+
+/* Bytes and inodes left where the spool lies; ERROR_IO. */
+int spool_space(struct spool *spool, int64_t *out_free_bytes, int64_t *out_free_files);
+
+/* ---- faxes ----------------------------------------------------------------------------------- */
+
+int spool_fax_get(struct spool *spool, const char *fax_id, struct spool_fax *out);
+
+/* Newest first; `before` (a fax id or NULL) continues a list. Gives the number. */
+int spool_fax_list(struct spool *spool, const char *before, struct spool_fax *out, int most);
+
+/* Oldest fax in state SPOOL_FAX_TAKEN whose compose is due. ERROR_NOT_FOUND. */
+int spool_fax_to_compose(struct spool *spool, int64_t now_ms, struct spool_fax *out);
+
+/* Compose failed: counted, tried again at due_ms. */
+int spool_fax_compose_failed(struct spool *spool, const char *fax_id, const char *why,
+                             int64_t due_ms);
+
+/* message.eml is durable: state COMPOSED and its deliveries in one commit. */
+struct spool_recipient {
+    char address[SPOOL_ADDRESS_MAX];
+};
+int spool_fax_composed(struct spool *spool, const char *fax_id, const char *route,
+                       const char *message_id, const char *envelope_from, int64_t message_bytes,
+                       const struct spool_recipient *recipients, int count, int64_t now_ms);
+
+/* Removes faxes (rows and folders) taken over before before_ms with no open delivery. Gives the
+ * number removed, at most `most`. */
+int spool_fax_expire(struct spool *spool, int64_t before_ms, int most);
+
+/* ---- deliveries ------------------------------------------------------------------------------ */
+
+enum spool_delivery_state {
+    SPOOL_DUE,       /* waits for due_ms, then for a worker */
+    SPOOL_SENDING,   /* leased by a worker */
+    SPOOL_HELD,      /* by the operator: not tried until released */
+    SPOOL_DONE,      /* S4: a server took it, or it is in the mailbox where that is the way */
+    SPOOL_FAILED,    /* an end that is not S4: copy in the mailbox, operator told */
+    SPOOL_CANCELLED, /* by the operator */
+};
+
+struct spool_delivery {
+    int64_t id;
+    char fax_id[FAX_ID_MAX];
+    char recipient[SPOOL_ADDRESS_MAX];
+    char envelope_from[SPOOL_ADDRESS_MAX];
+    char message_path[SPOOL_PATH_MAX]; /* absolute path of message.eml */
+    int64_t message_bytes;
+    enum spool_delivery_state state;
+    int64_t created_ms, due_ms;
+    int attempts;
+    char last_server[SPOOL_NAME_MAX];
+    char last_reply[SPOOL_REPLY_MAX];
+    char policy[2048]; /* the policy's memory: rounds, counters, struck-off servers, pins, as text
+                          that only policy/ reads and writes (policy_memory_format/_parse) */
+    bool uncertain;    /* some attempt ended uncertain: the mark stays for good */
+};
+
+/* Claims up to `most` due deliveries for lease_ms: state SENDING in one commit. Only ids in the
+ * order of due time, then of age. Gives the number claimed. */
+int spool_claim(struct spool *spool, int64_t now_ms, int64_t lease_ms, struct spool_delivery *out,
+                int most);
+
+/* When the next delivery is due (INT64_MAX: none), so that the dispatcher can wait. */
+int64_t spool_next_due(struct spool *spool);
+
+/* The result of one turn of a delivery. Several workers share a commit: the call returns when its
+ * own result is durable. */
+struct spool_result {
+    int64_t delivery_id;
+    enum spool_delivery_state state;
+    int64_t due_ms;     /* for SPOOL_DUE */
+    const char *policy; /* new memory, NULL: unchanged */
+    const char *server; /* NULL: unchanged */
+    const char *reply;  /* NULL: unchanged */
+    bool uncertain;
+};
+int spool_finish(struct spool *spool, const struct spool_result *result);
+
+/* The operator's commands on all open deliveries of a fax; give the number changed. */
+int spool_retry(struct spool *spool, const char *fax_id, int64_t now_ms);
+int spool_cancel(struct spool *spool, const char *fax_id);
+int spool_hold(struct spool *spool, const char *fax_id, bool hold, int64_t now_ms);
+
+/* Makes all waiting deliveries due now (after a change of the tables). Gives the number. */
+int spool_wake_all(struct spool *spool, int64_t now_ms);
+
+int spool_delivery_list(struct spool *spool, const char *fax_id, struct spool_delivery *out,
+                        int most);
+
+/* ---- the transmission log -------------------------------------------------------------------- */
+
+struct spool_attempt {
+    int64_t id; /* rises by time */
+    int64_t delivery_id;
+    int64_t time_ms;
+    char fax_id[FAX_ID_MAX];
+    char recipient[SPOOL_ADDRESS_MAX];
+    char server[SPOOL_NAME_MAX];
+    char address[CALL_PEER_MAX]; /* ip:port, "mailbox" */
+    char step[8];                /* S1 … S13: the step of spec that made or followed it */
+    char result[SPOOL_NAME_MAX]; /* "TCP OK", "TCP error", "SMTP OK", "server error" … */
+    char reply[SPOOL_REPLY_MAX]; /* the server's own words, printable */
+};
+
+/* Adds a row; shares commits with spool_finish(), which makes it durable at the latest. */
+int spool_attempt_add(struct spool *spool, const struct spool_attempt *attempt);
+
+/* Rows after the row `after` (0: the oldest kept), oldest first; fax_id and server may be NULL.
+ * Gives the number. spool_attempt_tail gives the id after which the last `count` rows come. */
+int spool_attempt_list(struct spool *spool, int64_t after, const char *fax_id, const char *server,
+                       struct spool_attempt *out, int most);
+int64_t spool_attempt_tail(struct spool *spool, int count);
+
+/* ---- counts for `faxpost status` --------------------------------------------------------------
+ */
+
+struct spool_counts {
+    int64_t faxes, taken, due, sending, held, done, failed;
+};
+int spool_count(struct spool *spool, struct spool_counts *out);
+
+#endif
