@@ -63,11 +63,12 @@ const char *call_verdict_text(enum call_verdict verdict);
 const char *call_media_text(enum call_media media);
 int call_verdict_parse(enum call_verdict *out, const char *text); /* ERROR_FORMAT */
 
-/* The content of call.ini, malloced into *out. Lossless with call_info_parse(). */
+/* The content of call.ini, malloced into *out. Lossless with call_info_parse() for printable text.
+ */
 int call_info_format(char **out, size_t *out_length, const struct call_info *info);
 
 /* Reads call.ini. Unknown keys are ignored, numbers clamped, text made printable. ERROR_FORMAT when
- * it is no INI at all. */
+ * nothing of a call is in it. The text may come from a stranger. */
 int call_info_parse(struct call_info *out, const char *text);
 
 #endif

@@ -21,18 +21,21 @@ enum {
     SPOOL_REPLY_MAX = 512,
     SPOOL_PATH_MAX = 512,
     SPOOL_MESSAGE_ID_MAX = 160,
+    SPOOL_PAGE_BYTES_MAX = 64 * 1024 * 1024, /* a larger page file is not taken over */
 };
 
 struct spool;
+struct spool_attempt;
 
 enum spool_mode {
     SPOOL_OWN,  /* deliver: takes the lock of the state folder, makes and migrates the database */
-    SPOOL_READ, /* the command while no daemon runs: the lock too, but nothing is changed */
+    SPOOL_READ, /* the command while no daemon runs: a shared lock, nothing is changed; calls that
+                   would change something give ERROR_STATE */
 };
 
 /* Opens STATE: folders are made, schema checked or made, leases of a dead owner ended (what was
  * being sent becomes uncertain). ERROR_BUSY when another process owns it; ERROR_CONFIG for a schema
- * newer than this program. */
+ * newer than this program; with SPOOL_READ ERROR_NOT_FOUND where there is no spool yet. */
 int spool_open(struct spool **out, const char *state_dir, enum spool_mode mode);
 void spool_close(struct spool *spool);
 const char *spool_state_dir(const struct spool *spool);
@@ -57,12 +60,14 @@ enum spool_fax_state {
 };
 
 /* Takes over every folder of incoming/ that is not locked, at most `most`: copy, fsync, commit,
- * delete the source. Gives the number taken (0: none). Damaged or foreign folders are left where
- * they are and reported by spool_incoming_stale(). */
+ * delete the source. Gives the number taken (0: none). Foreign folders and files, links and pages
+ * over SPOOL_PAGE_BYTES_MAX are left where they are and reported by spool_incoming_stale(); the
+ * good pages beside them are taken over. ERROR_FULL: nothing is lost, it is tried again at the next
+ * call. */
 int spool_take_over(struct spool *spool, int most);
 
-/* Something lies in incoming/, unlocked, longer than age_ms: its name into out; ERROR_NOT_FOUND
- * when all is well. For the alarm. */
+/* Something lies in incoming/, unlocked, longer than age_ms: the name of the oldest, made
+ * printable, into out; ERROR_NOT_FOUND when all is well. For the alarm. */
 int spool_incoming_stale(struct spool *spool, int64_t age_ms, char *out, size_t size);
 
 /* Live calls: reads call.ini of every locked folder; at most `most`; gives the number. */
@@ -85,7 +90,9 @@ int spool_fax_to_compose(struct spool *spool, int64_t now_ms, struct spool_fax *
 int spool_fax_compose_failed(struct spool *spool, const char *fax_id, const char *why,
                              int64_t due_ms);
 
-/* message.eml is durable: state COMPOSED and its deliveries in one commit. */
+/* message.eml is durable: state COMPOSED and its deliveries, due at once, in one commit. A
+ * recipient named twice gets one delivery. ERROR_NOT_FOUND, or ERROR_STATE when it was composed
+ * before. */
 struct spool_recipient {
     char address[SPOOL_ADDRESS_MAX];
 };
@@ -94,7 +101,7 @@ int spool_fax_composed(struct spool *spool, const char *fax_id, const char *rout
                        const struct spool_recipient *recipients, int count, int64_t now_ms);
 
 /* Removes faxes (rows and folders) taken over before before_ms with no open delivery. Gives the
- * number removed, at most `most`. */
+ * number removed, at most `most`. Those that still wait for their message stay. */
 int spool_fax_expire(struct spool *spool, int64_t before_ms, int most);
 
 /* ---- deliveries ------------------------------------------------------------------------------ */
@@ -117,7 +124,7 @@ struct spool_delivery {
     int64_t message_bytes;
     enum spool_delivery_state state;
     int64_t created_ms, due_ms;
-    int attempts;
+    int attempts; /* rows in the transmission log */
     char last_server[SPOOL_NAME_MAX];
     char last_reply[SPOOL_REPLY_MAX];
     char policy[2048]; /* the policy's memory: rounds, counters, struck-off servers, pins, as text
@@ -125,12 +132,17 @@ struct spool_delivery {
     bool uncertain;    /* some attempt ended uncertain: the mark stays for good */
 };
 
-/* Claims up to `most` due deliveries for lease_ms: state SENDING in one commit. Only ids in the
- * order of due time, then of age. Gives the number claimed. */
+/* Claims up to `most` due deliveries for lease_ms: state SENDING in one commit, in the order of due
+ * time, then of age. Gives the number claimed. Leases that ran out are ended first: such a delivery
+ * is due again, uncertain, with a row in the log. */
 int spool_claim(struct spool *spool, int64_t now_ms, int64_t lease_ms, struct spool_delivery *out,
                 int most);
 
-/* When the next delivery is due (INT64_MAX: none), so that the dispatcher can wait. */
+/* Extends the lease of a delivery that is being sent. ERROR_STATE when it ran out already. */
+int spool_extend(struct spool *spool, int64_t delivery_id, int64_t until_ms);
+
+/* When the next delivery is due or a lease runs out (INT64_MAX: never), so that the dispatcher can
+ * wait. */
 int64_t spool_next_due(struct spool *spool);
 
 /* The result of one turn of a delivery. Several workers share a commit: the call returns when its
@@ -143,10 +155,17 @@ struct spool_result {
     const char *server; /* NULL: unchanged */
     const char *reply;  /* NULL: unchanged */
     bool uncertain;
+    const struct spool_attempt *attempt; /* a last row for the log in the same commit, or NULL */
 };
+
+/* ERROR_STATE when it was not being sent (the lease ran out and another has it); SPOOL_DONE is
+ * taken even then, for a server has it. An operator's cancel or hold that came while it was being
+ * sent takes the place of SPOOL_DUE. */
 int spool_finish(struct spool *spool, const struct spool_result *result);
 
-/* The operator's commands on all open deliveries of a fax; give the number changed. */
+/* The operator's commands on all open deliveries of a fax; give the number changed. Cancel and hold
+ * of one that is being sent take effect if this turn does not deliver it. Retry makes waiting ones
+ * due now, and failed and cancelled ones begin anew, as if just created; what is on hold stays. */
 int spool_retry(struct spool *spool, const char *fax_id, int64_t now_ms);
 int spool_cancel(struct spool *spool, const char *fax_id);
 int spool_hold(struct spool *spool, const char *fax_id, bool hold, int64_t now_ms);
@@ -172,7 +191,9 @@ struct spool_attempt {
     char reply[SPOOL_REPLY_MAX]; /* the server's own words, printable */
 };
 
-/* Adds a row; shares commits with spool_finish(), which makes it durable at the latest. */
+/* Adds a row (id, fax_id and recipient are filled in from the delivery; time 0 is now), counts it
+ * and notes the server as the delivery's last one; durable when it returns, so that after a crash
+ * it is known where a message may have gone. Shares commits with spool_finish(). */
 int spool_attempt_add(struct spool *spool, const struct spool_attempt *attempt);
 
 /* Rows after the row `after` (0: the oldest kept), oldest first; fax_id and server may be NULL.
@@ -184,6 +205,7 @@ int64_t spool_attempt_tail(struct spool *spool, int count);
 /* ---- counts for `faxpost status` --------------------------------------------------------------
  */
 
+/* faxes: all; taken: those waiting for their message; the rest are deliveries. */
 struct spool_counts {
     int64_t faxes, taken, due, sending, held, done, failed;
 };
