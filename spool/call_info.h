@@ -62,6 +62,7 @@ struct call_info {
 const char *call_verdict_text(enum call_verdict verdict);
 const char *call_media_text(enum call_media media);
 int call_verdict_parse(enum call_verdict *out, const char *text); /* ERROR_FORMAT */
+int call_media_parse(enum call_media *out, const char *text);     /* ERROR_FORMAT */
 
 /* The content of call.ini, malloced into *out. Lossless with call_info_parse() for printable text.
  */
