@@ -182,26 +182,45 @@ static const char *const words[] = {
     "office",  "thank",   "you",      "quantity", "is",   "expected", "before",  "customs",
 };
 
-/* Lines of running text from y on, each its own; gives the y below. */
+enum { WORDS = sizeof(words) / sizeof(words[0]) };
+
+/* Lines of words drawn by lot from y on; gives the y below. */
 static int draw_paragraph(struct canvas *canvas, int y, int size, int lines)
 {
     int right = canvas->width - 140;
+    bool first = true;
     for (int line = 0; line < lines; line++, y += size * 2) {
         int x = 140;
-        bool first = line == 0;
-        for (;;) {
+        while (line < lines - 1 || x < right / 2) {
             char word[24];
-            snprintf(word, sizeof(word), "%s",
-                     words[random_below((int)(sizeof(words) / sizeof(words[0])))]);
+            snprintf(word, sizeof(word), "%s", words[random_below(WORDS)]);
+            if (x + (int)strlen(word) * size > right)
+                break;
             if (first)
                 word[0] = (char)toupper((unsigned char)word[0]);
             first = false;
-            if (x + (int)strlen(word) * size > right || (line == lines - 1 && x > right / 2))
-                break;
             x = draw_text(canvas, x, y, size, word) + size;
         }
     }
     return y + size;
+}
+
+/* The same for a text, broken into lines. */
+static int draw_sentences(struct canvas *canvas, int y, int size, const char *text)
+{
+    int x = 140;
+    while (*text != '\0') {
+        char word[32] = "";
+        size_t length = strcspn(text, " ");
+        snprintf(word, sizeof(word), "%.*s", (int)length, text);
+        text += length + (text[length] == ' ');
+        if (x + (int)strlen(word) * size > canvas->width - 140) {
+            x = 140;
+            y += size * 2;
+        }
+        x = draw_text(canvas, x, y, size, word) + size;
+    }
+    return y + size * 3;
 }
 
 static void draw_number(struct canvas *canvas, int number, int x, int y, int size)
@@ -243,8 +262,12 @@ static void page_letter(struct canvas *canvas, int number, int pages)
     draw_field(canvas, 760, "Page", text);
     int y = 900;
     draw_text(canvas, 140, y, 35, "Dear Sir or Madam,");
-    y = draw_paragraph(canvas, y + 90, 28, 5) + 20;
-    int rows = 5 + number % 3;
+    y = draw_sentences(canvas, y + 90, 28,
+                       "thank you for your offer of last week. We would like to order the "
+                       "instruments below on the terms agreed, and ask you to confirm the date of "
+                       "delivery by return fax. Please quote our order number on every letter.") +
+        20;
+    int rows = 3 + number % 3;
     for (int i = 0; i <= rows; i++, y += 60) {
         draw_box(canvas, 140, y - 14, right - 140, i < 2 ? 5 : 2);
         snprintf(text, sizeof(text), i == 0 ? "Item" : "%d", number * 100 + i);
@@ -254,10 +277,12 @@ static void page_letter(struct canvas *canvas, int number, int pages)
         snprintf(text, sizeof(text), i == 0 ? "Price" : "%d.%02d", 5 + random_below(400),
                  random_below(100));
         draw_text(canvas, 800, y, 28, text);
-        draw_text(canvas, 1120, y, 28, i == 0 ? "Remark" : words[random_below(48)]);
+        draw_text(canvas, 1120, y, 28, i == 0 ? "Remark" : words[random_below(WORDS)]);
     }
     draw_box(canvas, 140, y - 14, right - 140, 5);
-    y = draw_paragraph(canvas, y + 50, 28, 3);
+    y = draw_sentences(canvas, y + 50, 28,
+                       "Goods are expected at our office in Port Example. A signed copy of the "
+                       "contract follows by post.");
     draw_text(canvas, 140, y + 30, 35, "Yours faithfully");
     draw_signature(canvas, 170, y + 170);
     int bottom = canvas_height(canvas) - 110;
@@ -349,14 +374,8 @@ static int page_write(TIFF *tiff, const struct canvas *canvas, const struct sett
     TIFFSetField(tiff, TIFFTAG_PAGENUMBER, number - 1, settings->pages);
     TIFFSetField(tiff, TIFFTAG_SOFTWARE, "genpage");
     size_t size = (size_t)canvas->octets * (size_t)canvas->rows;
-    uint8_t *copy = malloc(size); /* libtiff turns the bits of what it is given */
-    if (copy == NULL)
-        return -1;
-    memcpy(copy, canvas->bits, size);
-    if (settings->fill_order == FILLORDER_LSB2MSB)
-        TIFFReverseBits(copy, (tmsize_t)size);
-    bool ok = TIFFWriteEncodedStrip(tiff, 0, copy, (tmsize_t)size) >= 0 && TIFFWriteDirectory(tiff);
-    free(copy);
+    bool ok = TIFFWriteEncodedStrip(tiff, 0, canvas->bits, (tmsize_t)size) >= 0 &&
+              TIFFWriteDirectory(tiff);
     return ok ? 0 : -1;
 }
 
