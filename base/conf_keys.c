@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf_keys.c - every setting there is: the tables of faxpost.ini, servers.ini and bypass.ini.
+ *
+ * The parser, the check (faxpostd -t), the dump (-T) and the tables of the man pages come from
+ * here. Keys may be added, never renamed: outside tools rely on them. In these tables a key is
+ * written with '_'; a file may write '-' instead.
+ */
+#include "base/conf.h"
+
+#include <stddef.h>
+
+#define SECOND 1000LL
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define KB     1024LL
+#define MB     (1024 * KB)
+#define GB     (1024 * MB)
+
+/* section, named, key, type, fallback, required, least, most, choices, text */
+#define TEXT(section, named, key, fallback, text)                                                  \
+    {                                                                                              \
+        section, named, key, CONF_TEXT, fallback, false, 0, 0, NULL, text                          \
+    }
+#define NEEDED(section, named, key, type, text)                                                    \
+    {                                                                                              \
+        section, named, key, type, NULL, true, 0, 0, NULL, text                                    \
+    }
+#define NUMBER(section, named, key, fallback, least, most, text)                                   \
+    {                                                                                              \
+        section, named, key, CONF_NUMBER, fallback, false, least, most, NULL, text                 \
+    }
+#define TIME(section, named, key, fallback, least, most, text)                                     \
+    {                                                                                              \
+        section, named, key, CONF_DURATION, fallback, false, least, most, NULL, text               \
+    }
+#define SIZE(section, named, key, fallback, least, most, text)                                     \
+    {                                                                                              \
+        section, named, key, CONF_SIZE, fallback, false, least, most, NULL, text                   \
+    }
+#define BOOL(section, named, key, fallback, text)                                                  \
+    {                                                                                              \
+        section, named, key, CONF_BOOL, fallback, false, 0, 0, NULL, text                          \
+    }
+#define CHOICE(section, named, key, fallback, choices, text)                                       \
+    {                                                                                              \
+        section, named, key, CONF_CHOICE, fallback, false, 0, 0, choices, text                     \
+    }
+#define PATH(section, named, key, fallback, text)                                                  \
+    {                                                                                              \
+        section, named, key, CONF_PATH, fallback, false, 0, 0, NULL, text                          \
+    }
+#define PATTERN(section, named, key, fallback, text)                                               \
+    {                                                                                              \
+        section, named, key, CONF_PATTERN, fallback, false, 0, 0, NULL, text                       \
+    }
+#define OTHER(section, named, key, type, fallback, choices, text)                                  \
+    {                                                                                              \
+        section, named, key, type, fallback, false, 0, 0, choices, text                            \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        NULL, false, NULL, CONF_TEXT, NULL, false, 0, 0, NULL, NULL                                \
+    }
+
+/* clang-format off */
+const struct conf_key conf_keys_faxpost[] = {
+    PATH("gateway", false, "state_dir", "/var/lib/faxpost",
+         "Folder of the spool, the database and the mailboxes."),
+    PATH("gateway", false, "run_dir", "/run/faxpost",
+         "Folder of the control socket."),
+    TEXT("gateway", false, "user", NULL,
+         "Account that the roles run as when faxpostd is started by root."),
+    TEXT("gateway", false, "operator", "postmaster",
+         "Mail address that gets reports, and every fax that no route matches."),
+    TEXT("gateway", false, "hostname", NULL,
+         "Name of this gateway in Message-ID and headers; the system's name by default."),
+    CHOICE("gateway", false, "log_level", "info", "alert|error|warning|info|debug",
+           "Lowest level that is logged."),
+
+    CHOICE("line", true, "type", "sip", "sip", "Kind of line."),
+    OTHER("line", true, "listen", CONF_ADDRESS, "0.0.0.0:5060", NULL,
+          "Address and port on which SIP calls are taken."),
+    OTHER("line", true, "transport", CONF_LIST, "udp,tcp", "udp|tcp",
+          "Transports on which SIP is spoken."),
+    TEXT("line", true, "media_address", NULL,
+         "IP address told to the other side for media; the one that the route to it uses by default."),
+    OTHER("line", true, "media_ports", CONF_RANGE, "20000-29999", NULL,
+          "UDP ports for media."),
+    CHOICE("line", true, "t38", "ask", "ask|accept|never",
+           "T.38: ask for it in an audio call, only accept it, or refuse it."),
+    TEXT("line", true, "station", NULL,
+         "Own fax identity (CSI) told to senders: at most 20 of digits, '+', letters and spaces."),
+    BOOL("line", true, "ecm", "yes", "Offer error correction (ECM)."),
+    OTHER("line", true, "peers", CONF_NETWORKS, "0.0.0.0/0,::/0", NULL,
+          "Networks from which calls are taken."),
+    NUMBER("line", true, "max_calls", "0", 0, 100000,
+           "Most calls at once on this line; 0: only [limits] sessions counts."),
+    BOOL("line", true, "trace", "no", "Log every T.30 frame of the calls of this line."),
+
+    PATTERN("route", true, "line", "*", "Name of the line the fax came in by; '*' stands for any text."),
+    PATTERN("route", true, "called", "*", "Number that was dialled."),
+    PATTERN("route", true, "caller", "*", "Calling number; it can be forged."),
+    PATTERN("route", true, "station", "*", "Identity the sending machine gave (TSI); it can be forged."),
+    PATTERN("route", true, "subaddress", "*", "Subaddress (SUB) the sender gave."),
+    NEEDED("route", true, "to", CONF_LIST, "Mail addresses that get the fax."),
+    CHOICE("route", true, "attach", "pdf", "pdf|tiff|both", "What the mail carries."),
+    CHOICE("route", true, "profile", "F", "F|S", "Profile of the TIFF document (RFC 3949)."),
+
+    TEXT("mail", false, "from", "Fax from {caller} <faxpost@{hostname}>", "Template of the From header."),
+    TEXT("mail", false, "subject", "Fax from {caller}, {pages_text}{partial_note}",
+         "Template of the Subject header."),
+    TEXT("mail", false, "file_name", "fax-{caller}-{date}-{time}",
+         "Template of the attachment's name, without its ending."),
+    TEXT("mail", false, "envelope_from", NULL,
+         "Envelope sender, who gets late bounces; the operator by default."),
+    TEXT("mail", false, "hello", NULL, "Name given in EHLO; the gateway's hostname by default."),
+    BOOL("mail", false, "mailbox", "yes",
+         "Deliver into STATE/mailbox when no server is configured."),
+
+    TIME("retry", false, "wait", "3min", SECOND, DAY, "Wait between rounds, and before the same server again."),
+    NUMBER("retry", false, "limit", "10", 1, 1000, "Failed rounds until the operator is warned."),
+    NUMBER("retry", false, "same_server_limit", "3", 1, 100,
+           "Temporary errors at one server until it counts as a server error."),
+    TIME("retry", false, "wait_max", "1h", SECOND, 7 * DAY, "Longest wait between rounds."),
+    TIME("retry", false, "expire", "5d", MINUTE, 60 * DAY, "Age at which a delivery fails for good."),
+    CHOICE("retry", false, "uncertain", "same", "same|next",
+           "After a lost reply to the whole message: only the same server, or also the next."),
+
+    TIME("timeouts", false, "connect", "30s", 100, 10 * MINUTE, "To connect, over all addresses of a server."),
+    TIME("timeouts", false, "greeting", "5min", 100, HOUR, "For the server's greeting (RFC 5321 4.5.3.2)."),
+    TIME("timeouts", false, "command", "5min", 100, HOUR, "For the reply to a command."),
+    TIME("timeouts", false, "data", "3min", 100, HOUR, "For each block of the message."),
+    TIME("timeouts", false, "final", "10min", 100, HOUR, "For the reply to the whole message."),
+
+    NUMBER("limits", false, "sessions", "250", 1, 100000, "Most calls at once."),
+    TIME("limits", false, "session_seconds", "1h", 10 * SECOND, DAY,
+         "Longest call; a number without unit counts seconds."),
+    NUMBER("limits", false, "pages", "500", 1, 9999, "Most pages of a fax."),
+    NUMBER("limits", false, "rows", "30000", 1000, 500000, "Most rows of a page."),
+    SIZE("limits", false, "page_bytes", "32MB", 64 * KB, GB, "Largest page as stored."),
+    TIME("limits", false, "stall", "90s", SECOND, HOUR, "A call without progress for this long is ended."),
+    NUMBER("limits", false, "workers", "8", 1, 256, "Workers that send mail."),
+    NUMBER("limits", false, "queue", "256", 1, 100000, "Most deliveries held in memory; the others wait on disk."),
+    TIME("limits", false, "drain", "10min", 0, DAY, "How long calls may go on when faxpostd is stopped."),
+    NUMBER("limits", false, "media_threads", "2", 1, 64, "Threads that serve calls."),
+    NUMBER("limits", false, "page_workers", "2", 1, 64, "Threads that end and store pages."),
+
+    TIME("spool", false, "keep", "30d", 0, 36500 * DAY, "How long faxes are kept after they were delivered."),
+    TIME("spool", false, "stale", "10min", SECOND, DAY,
+         "Alarm when something lies in incoming/ for this long and nobody takes it over."),
+    SIZE("spool", false, "min_free", "100MB", 0, 1024 * GB,
+         "With less free space than this no call is taken."),
+    END,
+};
+
+const struct conf_key conf_keys_servers[] = {
+    {"server", true, "rank", CONF_NUMBER, NULL, true, 1, 10000, NULL,
+     "Order in which servers are tried: 1 is the usual one, each rank once."},
+    NEEDED("server", true, "host", CONF_TEXT, "Name or IP address of the server."),
+    NUMBER("server", true, "port", "25", 1, 65535, "Its port."),
+    CHOICE("server", true, "tls", "none", "none|starttls|implicit",
+           "Encryption: none, required by STARTTLS, or from the first octet."),
+    CHOICE("server", true, "auth", "none", "none|plain|login|cram-md5", "How to log in."),
+    TEXT("server", true, "user", NULL, "Name to log in with."),
+    PATH("server", true, "password_file", NULL, "File whose first line is the password."),
+    NUMBER("server", true, "connections", "4", 1, 1000, "Most connections at once."),
+    NUMBER("server", true, "authority", "0", 0, 1000000,
+           "Least authority a sender needs to use this server for bypass."),
+    PATH("server", true, "ca_file", NULL, "Certificates to trust instead of the system's."),
+    TEXT("server", true, "fingerprint", NULL, "SHA-256 of the server's certificate, to trust it alone."),
+    END,
+};
+
+const struct conf_key conf_keys_bypass[] = {
+    CHOICE("bypass", false, "combine", "any", "any|all",
+           "any: one 'allow' is enough; all: at least one 'allow' and no 'deny'."),
+    CHOICE("bypass", false, "default", "deny", "deny|allow", "When no row has an opinion."),
+    OTHER("sender", false, NULL, CONF_TEXT, NULL, NULL,
+          "PATTERN = allow or deny, for a line, calling number, station or envelope sender."),
+    OTHER("destination", false, NULL, CONF_CHOICE, NULL, "deny|allow",
+          "PATTERN = allow or deny, for a recipient's address."),
+    END,
+};
+/* clang-format on */
