@@ -26,7 +26,8 @@ void rtp_free(struct rtp *rtp);
 
 /* Takes one UDP payload. 0, or ERROR_FORMAT (no RTP, other payload type, lengths that do not fit).
  * Repeats and packets that come too late are counted and dropped. A new SSRC, or a jump of the
- * sequence, restarts the buffer. Packets may hold 5 to 100 ms. */
+ * sequence, restarts the buffer with its second packet in a row (RFC 3550 A.1), a jump of the time
+ * stamp at once. Packets may hold 5 to 100 ms. */
 int rtp_receive(struct rtp *rtp, const uint8_t *packet, size_t length);
 
 /* True when the payload is a plausible RTP packet of this stream's type: for latching. */
@@ -42,7 +43,8 @@ int rtp_pull(struct rtp *rtp, int16_t out[RTP_TICK_SAMPLES]);
 int rtp_send(struct rtp *rtp, const int16_t samples[RTP_TICK_SAMPLES], uint8_t *out, size_t size);
 
 struct rtp_counts {
-    uint64_t received, malformed, repeated, late, lost, filled_samples, resyncs;
+    uint64_t received, malformed, repeated, late, lost, resyncs;
+    uint64_t filled_samples, dropped_samples; /* dropped: by a far clock that runs fast */
 };
 void rtp_counts(const struct rtp *rtp, struct rtp_counts *out);
 

@@ -29,18 +29,20 @@ struct udptl *udptl_new(enum udptl_correction correction, int entries, int datag
 void udptl_free(struct udptl *udptl);
 
 /* Called for each IFP packet, oldest first, each sequence number once: those that arrived, and
- * those that could be recovered. seq is the 16-bit sequence number. */
+ * those that could be recovered. seq is the 16-bit sequence number. What FEC brings back may have
+ * zero octets behind its end (the XOR knows no length of its own); an IFP packet ends itself. */
 typedef void udptl_ifp_handler(void *user, const uint8_t *ifp, size_t length, uint16_t seq);
 
 /* Takes one UDP payload. Gives the number of IFP packets handed on (0 for repeats and stale ones),
- * or ERROR_FORMAT / ERROR_LIMIT for what is no UDPTL. Missing packets that nothing can recover are
- * skipped: the T.38 core sees the gap by the sequence number. Late packets (older than the newest
- * handed on) are not handed on. Nothing is delayed. */
+ * or ERROR_FORMAT / ERROR_LIMIT (too long, or fragments of 16 k) for what is no UDPTL. Missing
+ * packets that nothing can recover are skipped: the T.38 core sees the gap by the sequence number.
+ * Late packets (older than the newest handed on) are not handed on. Nothing is delayed. */
 int udptl_receive(struct udptl *udptl, const uint8_t *packet, size_t length,
                   udptl_ifp_handler *handler, void *user);
 
 /* Makes the next packet around an IFP packet. Gives its length, or ERROR_LIMIT when ifp is too long
- * for the far side. The redundancy is cut to what fits into datagram_max. */
+ * for the far side or for out[size] (the sequence number is not used up then). The redundancy is
+ * cut to what fits into datagram_max. */
 int udptl_send(struct udptl *udptl, const uint8_t *ifp, size_t length, uint8_t *out, size_t size);
 
 struct udptl_counts {
