@@ -254,7 +254,7 @@ static void page_letter(struct canvas *canvas, int number, int pages)
     draw_text(canvas, 320, 215, 28, "12 Harbour Road, Port Example   Tel. +1 555 2000");
     draw_box(canvas, 140, 290, right - 140, 8);
     draw_text(canvas, 140, 350, 112, "FAX");
-    draw_number(canvas, number, right - 260, 350, 280);
+    draw_number(canvas, number, right - (number > 9 ? 500 : 260), 350, 280);
     draw_field(canvas, 520, "To", "Sales department");
     draw_field(canvas, 600, "From", "J. Miller");
     draw_field(canvas, 680, "Subject", number == 1 ? "Order 4711" : "Order 4711, part list");
