@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: MIT
+"""What integration tests are made of: a folder of their own (Box), a running faxpostd (Gateway),
+test documents and their pixels, callers, and the mails that come out (Mail)."""
+
+import email
+import email.policy
+import glob
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import time
+
+BUILD = os.environ.get("BUILD_DIR") or os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "../../build/gcc")
+BUILD = os.path.abspath(BUILD)
+REPORTS = re.compile(
+    r"(ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion .* failed)")
+
+
+class Skip(Exception):
+    """A test that cannot run on this machine says why."""
+
+
+# ---- marks of test functions -----------------------------------------------------------------------
+
+
+def timeout(seconds):
+    """@timeout(60): the test is ended after this time (120 without)."""
+    def mark(test):
+        test.timeout = seconds
+        return test
+    return mark
+
+
+def alone(test):
+    """@alone: no other test runs beside it."""
+    test.alone = True
+    return test
+
+
+def sanitized(test):
+    """@sanitized: runs with the sanitizer builds too."""
+    test.sanitized = True
+    return test
+
+
+def attribute(test, name, fallback):
+    return getattr(test, name, fallback)
+
+
+# ---- the box ---------------------------------------------------------------------------------------
+
+
+class Box:
+    """The world of one test: a folder, ports that nobody else has, and all that is to be ended."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.closers = []
+        self.ports, self._anchor = self._reserve_ports()
+        self._port = self.ports
+
+    @staticmethod
+    def _reserve_ports():
+        """A block of 600 ports below the ephemeral ones, held by its first, so that tests of any
+        run on this machine do not meet."""
+        while True:
+            first = random.randrange(12000, 32000, 600)
+            anchor = socket.socket()
+            try:
+                anchor.bind(("127.0.0.1", first))
+                anchor.listen(1)
+                return first, anchor
+            except OSError:
+                anchor.close()
+
+    def port(self):
+        """A free port for UDP and TCP, from the first hundred of the block."""
+        while True:
+            self._port += 1
+            assert self._port < self.ports + 100, "ports used up"
+            try:
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    with socket.socket(socket.AF_INET, kind) as probe:
+                        probe.bind(("127.0.0.1", self._port))
+                return self._port
+            except OSError:
+                continue
+
+    def media_ports(self):
+        return f"{self.ports + 100}-{self.ports + 599}"
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def write(self, name, text):
+        with open(self.path(name), "w") as file:
+            file.write(text)
+        return self.path(name)
+
+    def close(self):
+        for closer in reversed(self.closers):
+            closer()
+        self.closers.clear()
+        self._anchor.close()
+
+    def gateway(self, **arguments):
+        """A started Gateway that is stopped, and judged, at the end of the test."""
+        gateway = Gateway(self, **arguments)
+        self.closers.append(gateway.stop)
+        return gateway.start()
+
+    def document(self, name="document.tif", **options):
+        """A test document by genpage: p=pages, k=kind, w=width, r=dpi, l=rows, c=coding, s=seed."""
+        path = self.path(name)
+        arguments = [str(a) for key, value in options.items() for a in ("-" + key, value)]
+        run([tool("genpage"), "-o", path, *arguments])
+        return path
+
+    def call(self, gateway, document, **options):
+        """Places calls by faxcall and waits for their end; see Caller."""
+        return Caller(self, gateway, document, **options).wait()
+
+    def calling(self, gateway, document, **options):
+        """Places calls and does not wait: .wait() gives the results."""
+        return Caller(self, gateway, document, **options)
+
+
+def tool(name):
+    return os.path.join(BUILD, "test/tools", name)
+
+
+def run(command, **options):
+    """A program that must succeed; gives its output."""
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                          timeout=options.pop("timeout", 60), **options)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def wait_for(what, condition, seconds=20, step=0.05):
+    """Polls until condition() is true and gives its value."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(step)
+
+
+# ---- pixels ----------------------------------------------------------------------------------------
+
+
+class Pixels(tuple):
+    """(width, length, x dpi, y dpi, black, hash) of one page."""
+
+    @property
+    def image(self):
+        """What must be equal: size and pixels."""
+        return self[0], self[1], self[5]
+
+    @property
+    def resolution(self):
+        return int(self[2]), int(self[3])
+
+
+def pixels(path):
+    """One Pixels for every page of a TIFF."""
+    return [Pixels(line.split()) for line in run([tool("tiffpixels"), path]).splitlines()]
+
+
+def images(path):
+    return [page.image for page in pixels(path)]
+
+
+def pdf_images(path):
+    """Size and pixels of every page of a PDF, taken out by poppler."""
+    stem = path + "-page"
+    run(["pdfimages", "-tiff", path, stem])
+    return [image for name in sorted(glob.glob(stem + "-*.tif")) for image in images(name)]
+
+
+# ---- mails -----------------------------------------------------------------------------------------
+
+
+class Mail:
+    """A mail as Python's own parser reads it."""
+
+    def __init__(self, octets, folder, name):
+        self.octets = octets
+        self.folder = os.path.join(folder, "mail-" + name)
+        self.message = email.message_from_bytes(octets, policy=email.policy.default)
+        defects = [d for part in self.message.walk() for d in part.defects]
+        assert not defects, f"{name}: {defects}"
+
+    def __getitem__(self, header):
+        return self.message[header]
+
+    @property
+    def text(self):
+        part = self.message.get_body(preferencelist=("plain",))
+        assert part is not None, "no text part"
+        return part.get_content()
+
+    @property
+    def html(self):
+        part = self.message.get_body(preferencelist=("html",))
+        return part.get_content() if part is not None else None
+
+    def parts(self, content_type):
+        return [p for p in self.message.walk() if p.get_content_type() == content_type]
+
+    def save(self, content_type):
+        """Writes the one part of that type to a file; gives its path."""
+        found = self.parts(content_type)
+        assert len(found) == 1, f"{len(found)} parts {content_type}"
+        os.makedirs(self.folder, exist_ok=True)
+        path = os.path.join(self.folder, content_type.replace("/", "."))
+        with open(path, "wb") as file:
+            file.write(found[0].get_payload(decode=True))
+        return path
+
+    def images(self):
+        """The pages of the document, from its PDF or else its TIFF."""
+        if self.parts("application/pdf"):
+            return pdf_images(self.save("application/pdf"))
+        return images(self.save("image/tiff"))
+
+
+# ---- the gateway -----------------------------------------------------------------------------------
+
+
+def ini(sections):
+    """{'line trunk': {'type': 'sip'}} as INI text."""
+    lines = []
+    for section, keys in sections.items():
+        lines.append(f"[{section}]")
+        lines += [f"{key} = {value}" for key, value in keys.items() if value is not None]
+        lines.append("")
+    return "\n".join(lines)
+
+
+class Gateway:
+    """faxpostd in the foreground, with a folder of its own.
+
+    settings, servers, bypass: sections as for ini(), merged with what a test needs anyway."""
+
+    def __init__(self, box, settings=None, servers=None, bypass=None, environment=None,
+                 name="gateway"):
+        self.box = box
+        self.folder = box.path(name)
+        os.mkdir(self.folder, 0o755)
+        self.sip_port = box.port()
+        self.process = None
+        self.log_path = os.path.join(self.folder, "log")
+        self.environment = dict(os.environ, **(environment or {}))
+        sections = {
+            "gateway": {"state_dir": "state", "run_dir": "run", "operator": "operator@example.com",
+                        "hostname": "fax.example.com"},
+            "line trunk": {"type": "sip", "listen": f"127.0.0.1:{self.sip_port}",
+                           "transport": "udp,tcp", "media_address": "127.0.0.1",
+                           "media_ports": box.media_ports(), "t38": "ask",
+                           "station": "+15552000"},
+            "limits": {"drain": "10s"},
+        }
+        for section, keys in (settings or {}).items():
+            sections.setdefault(section, {}).update(keys)
+        self.sections = sections
+        self.conf = os.path.join(self.folder, "faxpost.ini")
+        self.write_settings()
+        for name_, content in (("servers.ini", servers), ("bypass.ini", bypass)):
+            if content is not None:
+                self.write(name_, ini(content))
+
+    def write(self, name, text):
+        with open(os.path.join(self.folder, name), "w") as file:
+            file.write(text)
+
+    def write_settings(self):
+        self.write("faxpost.ini", ini(self.sections))
+
+    @property
+    def state(self):
+        return os.path.join(self.folder, "state")
+
+    def start(self):
+        with open(self.log_path, "a") as log:
+            self.process = subprocess.Popen(
+                [os.path.join(BUILD, "src/faxpostd"), "-F", "-c", self.conf],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                env=self.environment, start_new_session=True)
+        wait_for("faxpostd is ready", self._is_ready, 30)
+        return self
+
+    def _is_ready(self):
+        assert self.process.poll() is None, f"faxpostd ended by itself:\n{self.log()[-3000:]}"
+        status = self.faxpost("status", check=False)
+        return status is not None and self._answers()
+
+    def _answers(self):
+        """The SIP line is open: OPTIONS gets a reply."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.bind(("127.0.0.1", 0))
+            client.settimeout(0.5)
+            port = client.getsockname()[1]
+            request = (f"OPTIONS sip:ready@127.0.0.1:{self.sip_port} SIP/2.0\r\n"
+                       f"Via: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{random.getrandbits(40):x}"
+                       f";rport\r\nMax-Forwards: 70\r\nFrom: <sip:test@127.0.0.1>;tag=1\r\n"
+                       f"To: <sip:ready@127.0.0.1>\r\nCall-ID: {random.getrandbits(64):x}\r\n"
+                       f"CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n")
+            try:
+                client.sendto(request.encode(), ("127.0.0.1", self.sip_port))
+                return client.recv(4000).startswith(b"SIP/2.0 2")
+            except OSError:
+                return False
+
+    def faxpost(self, *arguments, check=True, json_=True):
+        """The command, its JSON parsed; None when it fails and check is off."""
+        command = [os.path.join(BUILD, "src/faxpost"), *arguments]
+        command += ["--json"] if json_ else []
+        done = subprocess.run([*command, "-c", self.conf], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=30, env=self.environment)
+        if not check and done.returncode != 0:
+            return None
+        assert done.returncode == 0, f"{' '.join(command)}: {done.returncode}\n{done.stderr}"
+        return json.loads(done.stdout) if json_ else done.stdout
+
+    def log(self):
+        with open(self.log_path, errors="replace") as file:
+            return file.read()
+
+    def reload(self):
+        self.process.send_signal(signal.SIGHUP)
+
+    def mail_paths(self):
+        return sorted(glob.glob(os.path.join(self.state, "mailbox/*/new/*")) +
+                      glob.glob(os.path.join(self.state, "mailbox/*/cur/*")), key=os.path.getmtime)
+
+    def mails(self, count, seconds=30):
+        """Waits until exactly that many mails lie in the mailboxes, and a moment longer."""
+        wait_for(f"{count} mails", lambda: len(self.mail_paths()) >= count, seconds)
+        time.sleep(0.5)
+        paths = self.mail_paths()
+        assert len(paths) == count, f"{len(paths)} mails instead of {count}: {paths}"
+        return [Mail(open(path, "rb").read(), self.box.folder, str(i))
+                for i, path in enumerate(paths)]
+
+    def wait_idle(self, seconds=30):
+        """No call lives and nothing waits in incoming/."""
+        incoming = os.path.join(self.state, "incoming")
+        wait_for("incoming/ is empty", lambda: not os.listdir(incoming), seconds)
+
+    def kill(self):
+        """SIGKILL for the whole group: a power cut as far as the processes see."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+
+    def stop(self):
+        """SIGTERM; must end with 0, and without a word from a sanitizer."""
+        if self.process is None:
+            return
+        process, self.process = self.process, None
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            status = process.wait(40)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise AssertionError("faxpostd did not end on SIGTERM:\n" + self.log()[-3000:])
+        report = REPORTS.search(self.log())
+        assert report is None, f"{report.group(0)} in {self.log_path}"
+        assert status == 0, f"faxpostd ended with {status}:\n{self.log()[-3000:]}"
