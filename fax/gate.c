@@ -45,8 +45,10 @@ static enum gate_input receive_while_held(struct gate *gate, const uint8_t *fram
     }
     if (gate->phase == GATE_HOLDING) {
         /* an early repeat: it counts, and renews the time we have for the answer */
-        if (is_same_command(gate, frame, length) || fcf == FCF_RR)
+        if (is_same_command(gate, frame, length) || fcf == FCF_RR) {
+            gate->commands++;
             gate->last_ms = now_ms;
+        }
         return GATE_INPUT_SWALLOW;
     }
     if (is_same_command(gate, frame, length) || (gate->ecm && fcf == FCF_RR)) {
