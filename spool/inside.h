@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inside.h - what the files behind spool.h share.
+ */
+#ifndef FAXPOST_SPOOL_INSIDE_H
+#define FAXPOST_SPOOL_INSIDE_H
+
+#include <dirent.h>
+#include <pthread.h>
+
+#include "spool/commit.h"
+#include "spool/db.h"
+#include "spool/spool.h"
+
+enum {
+    SPOOL_STATE_DIR_MAX = 400, /* leaves room in SPOOL_PATH_MAX for the longest path below it */
+    INCOMING_NAME_MAX = 256,   /* any name a folder can have */
+    INCOMING_LIST_MAX = 100000,
+};
+
+struct spool {
+    char state_dir[SPOOL_STATE_DIR_MAX]; /* absolute, without links */
+    enum spool_mode mode;
+    int state_fd;
+    int incoming_fd; /* -1 with SPOOL_READ and no such folder */
+    int lock_fd;
+
+    struct db *writer; /* used by commit alone; NULL with SPOOL_READ */
+    struct commit *commit;
+
+    pthread_mutex_t read_lock; /* reader */
+    struct db *reader;
+
+    pthread_mutex_t folders_lock; /* whoever makes or removes folders below fax/, and complaints */
+    struct {
+        char name[INCOMING_NAME_MAX];
+        int error;
+    } complaints[32]; /* folders that could not be taken over and were logged: once is enough */
+    unsigned complaint_next;
+};
+
+/* commit_run() for a spool that is ours; ERROR_STATE for one that is only read. */
+int spool_change(struct spool *spool, commit_change *change, void *arg);
+
+/* Fills in what the database does not know: folder and path. */
+void spool_fax_complete(const struct spool *spool, struct spool_fax *fax);
+
+/* ---- incoming/ as deliver sees it: scan.c -----------------------------------------------------
+ */
+
+/* A stream over the names of an open folder, from the beginning; NULL with errno. */
+DIR *scan_names(int dir_fd);
+
+/* Names of all fax folders in incoming/, oldest first, malloced into *out; gives the number. */
+int scan_fax_folders(int incoming_fd, char (**out)[FAX_ID_MAX]);
+
+/* Opens a folder of incoming/ whose call has ended: a descriptor. ERROR_BUSY while the call lives,
+ * ERROR_FORMAT for what is no folder. */
+int scan_open_ended(int incoming_fd, const char *name);
+
+/* Removes hidden folders that a receiving process left when it died before it could lock them. */
+void scan_remove_unborn(int incoming_fd, int64_t now_ms);
+
+/* Time of the last change to a file or folder, which nobody can set at will. */
+int scan_changed_ms(int dir_fd, const char *name, int64_t *out_ms);
+
+/* Reads call.ini of an open folder. */
+int scan_call_info(int folder_fd, struct call_info *out);
+
+/* ---- copying: copy.c ---------------------------------------------------------------------------
+ */
+
+/* What was found and copied. */
+struct copied {
+    struct db_page *pages; /* malloced */
+    int count;
+    int confirmed, unconfirmed; /* how many of each */
+    int left;                   /* pages that had to be left where they are: links, too large */
+};
+
+void copied_free(struct copied *copied);
+
+/* Copies the page files and call.ini of one folder into another, durable there, in the order of
+ * their names. ERROR_FULL, ERROR_IO …: something is wrong with the disk, the copy is incomplete. */
+int copy_fax(int from_fd, int to_fd, struct copied *out);
+
+/* Removes from a source folder the pages that the copy holds too, call.ini and what a killed writer
+ * left; then the folder, when nothing else is in it. ERROR_EXISTS: something is left in it. */
+int copy_remove_source(int incoming_fd, const char *fax_id, int copy_fd);
+
+#endif
