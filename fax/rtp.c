@@ -233,8 +233,9 @@ static void packet_lay(struct rtp *rtp, const struct parsed *packet)
 int rtp_receive(struct rtp *rtp, const uint8_t *packet, size_t length)
 {
     struct parsed parsed;
-    int error = packet_parse(&parsed, rtp->law, packet, length), ahead;
+    int error = packet_parse(&parsed, rtp->law, packet, length);
     enum place place;
+    int64_t ahead;
 
     if (error < 0) {
         rtp->counts.malformed++;
