@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * child.h - one role as the supervisor sees it: a process, a channel, and when to start it again.
+ */
+#ifndef FAXPOST_SRC_CHILD_H
+#define FAXPOST_SRC_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "src/loop.h"
+#include "src/privilege.h"
+#include "src/settings.h"
+
+enum {
+    CHILD_BACKOFF_LEAST_MS = 100,
+    CHILD_BACKOFF_MOST_MS = 30000,
+    CHILD_SETTLED_MS = 60000, /* it lived that long: the back-off begins anew */
+};
+
+enum child_state {
+    CHILD_DOWN,     /* not running; to be started at start_at_ms */
+    CHILD_STARTING, /* runs, has not said that it is ready */
+    CHILD_READY,
+    CHILD_STOPPING, /* was told to end, or its channel is closed */
+    CHILD_ENDED,    /* not running, and not wanted any more */
+};
+
+struct child {
+    enum role role;
+    enum child_state state;
+    pid_t pid;
+    int channel; /* -1 while down */
+    struct loop_watch watch;
+    int64_t started_ms;
+    int64_t start_at_ms;
+    int64_t kill_at_ms; /* INT64_MAX: never */
+    int64_t pinged_ms;  /* 0: no answer is due */
+    int backoff_ms;
+    int starts;
+};
+
+/* Starts the process; channel and pid are set, state is CHILD_STARTING. Logged. */
+int child_start(struct child *child, const struct account *account, int64_t now_ms);
+
+/* The process has ended with this wait status: logs why and plans the next start. */
+void child_ended(struct child *child, int status, int64_t now_ms);
+
+/* How a process ended, in words: "exit code 1", "signal 11 (Segmentation fault)". */
+const char *child_status_text(int status, char *out, size_t size);
+
+/* The back-off after a life of life_ms with the back-off that was in force. */
+int child_backoff(int backoff_ms, int64_t life_ms);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * privilege.h - who the roles are and what they may: account, folders, limits, sandbox.
+ */
+#ifndef FAXPOST_SRC_PRIVILEGE_H
+#define FAXPOST_SRC_PRIVILEGE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "src/settings.h"
+
+struct account {
+    bool change; /* false: the roles stay who we are */
+    char name[64];
+    uid_t uid;
+    gid_t gid;
+};
+
+/* The account for the roles: [gateway] user when we are root, else nobody else's. ERROR_NOT_FOUND
+ * (logged). */
+int account_find(struct account *out, const struct conf *faxpost);
+
+/* Makes state_dir (0700) and run_dir (0750) and gives them to the account. Folders that belong to
+ * somebody else are an error. Logged. */
+int folders_prepare(const struct conf *faxpost, const struct account *account);
+
+/* In the child, before exec: becomes the account for good. */
+int account_become(const struct account *account);
+
+/* In the role, first of all: no new privileges, no capabilities, limits. The full sandbox (seccomp,
+ * Landlock) has its place here. Logged. */
+int role_sandbox(enum role role);
+
+#endif
