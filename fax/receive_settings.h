@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * receive_settings.h - what the telephone side takes from faxpost.ini, read once into plain fields.
+ *
+ * A set never changes after it was read; a reload makes a new one.
+ */
+#ifndef FAXPOST_FAX_RECEIVE_SETTINGS_H
+#define FAXPOST_FAX_RECEIVE_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "fax/net.h"
+#include "spool/call_info.h"
+
+enum t38_policy { T38_ASK, T38_ACCEPT, T38_NEVER };
+
+struct line_settings {
+    char name[CALL_NAME_MAX];
+    struct net_address listen;
+    bool udp, tcp;
+    bool has_media_address;
+    struct net_address media_address;
+    unsigned port_least, port_most; /* of media */
+    enum t38_policy t38;
+    char station[CALL_IDENT_MAX];
+    bool ecm, trace;
+    struct net_list peers; /* owned */
+    int calls_max;         /* 0: no limit of its own */
+};
+
+struct receive_settings {
+    char *state_dir; /* owned */
+    int sessions_max, pages_max, rows_max;
+    int64_t session_ms_max, stall_ms_max, free_bytes_min;
+    int media_threads, page_workers;
+    struct line_settings *lines; /* owned; type = sip only */
+    size_t line_count;
+};
+
+/* ERROR_CONFIG (logged with file and line), ERROR_MEMORY. */
+int receive_settings_read(struct receive_settings **out, const struct conf *conf);
+void receive_settings_free(struct receive_settings *settings);
+
+/* "20000-29999". ERROR_FORMAT. */
+int receive_ports_parse(unsigned *out_least, unsigned *out_most, const char *text);
+
+/* A copy that is the caller's, and its release (what it owns, not the struct). */
+int line_settings_copy(struct line_settings *out, const struct line_settings *from);
+void line_settings_clear(struct line_settings *line);
+
+#endif
