@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * control.h - the control socket RUN_DIR/control.sock: a request in JSON on a line, a reply in JSON
+ * on a line, as often as the client likes. Who asks is known by SO_PEERCRED: root and the daemon's
+ * own account may change things, others who can open the socket (its group) may look.
+ */
+#ifndef FAXPOST_SRC_CONTROL_H
+#define FAXPOST_SRC_CONTROL_H
+
+#include "src/control_commands.h"
+#include "src/loop.h"
+
+enum {
+    CONTROL_CLIENTS_MAX = 32,
+    CONTROL_REQUEST_MAX = 4096, /* octets of a line */
+    CONTROL_REPLY_MAX = 16 << 20,
+    CONTROL_IDLE_MS = 120000, /* then a silent client is sent away */
+};
+
+struct control;
+
+/* Makes the socket (mode 0660) and serves it in the loop. context is copied, but for may_change,
+ * which each client has of its own. reload() asks the supervisor; the client waits until
+ * control_reload_result(). Errors are logged. */
+int control_start(struct control **out, struct loop *loop, const char *run_dir,
+                  const struct control_context *context, void (*reload)(void));
+
+/* The outcome of a reload, to all clients that wait for one. */
+void control_reload_result(struct control *control, int error, const char *text);
+
+/* Closes all connections and removes the socket. NULL is fine. */
+void control_stop(struct control *control);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * role_deliver.c - owns the spool: dispatcher, control socket, and the way to compose.
+ */
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "smtp/dispatch.h"
+#include "spool/spool.h"
+#include "src/compose_client.h"
+#include "src/control.h"
+#include "src/role.h"
+
+enum { STOP_GRACE_MS = 30000 };
+
+/* The main thread's. */
+static struct {
+    struct spool *spool;
+    struct compose_client *compose;
+    struct dispatch *dispatch;
+    struct control *control;
+} self;
+
+/* On dispatch's compose thread. */
+static void compose_stuck(void)
+{
+    role_tell(ROLE_COMPOSE_STUCK, 0, NULL);
+}
+
+static void status_get(void *user, struct dispatch_status *out)
+{
+    (void)user;
+    dispatch_status(self.dispatch, out);
+}
+
+static void kick(void *user)
+{
+    (void)user;
+    dispatch_kick(self.dispatch);
+}
+
+static void reload_ask(void)
+{
+    role_tell(ROLE_RELOAD, 0, NULL);
+}
+
+static int open_spool(const char *state_dir)
+{
+    int error = spool_open(&self.spool, state_dir, SPOOL_OWN);
+
+    if (error == ERROR_BUSY)
+        log_error("the spool is in use: path=%s; another faxpostd runs on it: end that one, or "
+                  "name another state_dir",
+                  state_dir);
+    else if (error < 0)
+        log_error("the spool cannot be opened: path=%s: %s; it must belong to the account that "
+                  "faxpost runs as",
+                  state_dir, error_text(error));
+    return error;
+}
+
+static int start(struct loop *loop, const struct settings *settings)
+{
+    const struct conf *conf = settings->file[SETTINGS_FAXPOST];
+    struct control_context context = {.status = status_get, .kick = kick};
+    struct dispatch_hooks hooks = {.compose = compose_client_ask};
+    int error = open_spool(conf_text(conf, "gateway", NULL, "state_dir"));
+
+    if (error == 0)
+        error = compose_client_new(&self.compose, settings, compose_stuck);
+    if (error < 0)
+        return error;
+    hooks.user = self.compose;
+    context.spool = self.spool;
+    error = dispatch_start(&self.dispatch, self.spool, conf, settings->file[SETTINGS_SERVERS],
+                           settings->file[SETTINGS_BYPASS], &hooks);
+    if (error == 0)
+        error = control_start(&self.control, loop, conf_text(conf, "gateway", NULL, "run_dir"),
+                              &context, reload_ask);
+    if (error < 0)
+        log_error("deliver cannot start: %s", error_text(error));
+    return error;
+}
+
+static int reload(const struct settings *settings)
+{
+    int error = dispatch_reload(self.dispatch, settings->file[SETTINGS_FAXPOST],
+                                settings->file[SETTINGS_SERVERS], settings->file[SETTINGS_BYPASS]);
+
+    if (error == 0)
+        compose_client_settings(self.compose, settings);
+    return error;
+}
+
+static void compose_socket(int fd)
+{
+    compose_client_socket(self.compose, fd);
+}
+
+static void reload_result(int error, const char *text)
+{
+    control_reload_result(self.control, error, text);
+}
+
+static void drain(void)
+{
+    dispatch_drain(self.dispatch);
+}
+
+static void stop(void)
+{
+    control_stop(self.control);
+    if (self.compose != NULL)
+        compose_client_close(self.compose);
+    dispatch_stop(self.dispatch, STOP_GRACE_MS);
+    compose_client_free(self.compose);
+    spool_close(self.spool);
+}
+
+const struct role_actions role_deliver_actions = {
+    .start = start,
+    .reload = reload,
+    .compose_socket = compose_socket,
+    .reload_result = reload_result,
+    .drain = drain,
+    .stop = stop,
+};
