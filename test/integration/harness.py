@@ -377,3 +377,47 @@ class Gateway:
         report = REPORTS.search(self.log())
         assert report is None, f"{report.group(0)} in {self.log_path}"
         assert status == 0, f"faxpostd ended with {status}:\n{self.log()[-3000:]}"
+
+    def address(self, line="trunk"):
+        """host:port of a SIP line."""
+        return self.sections["line " + line]["listen"]
+
+    def incoming(self):
+        """Names of the folders in incoming/."""
+        folder = os.path.join(self.state, "incoming")
+        return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+# ---- the caller ------------------------------------------------------------------------------------
+
+
+class Caller:
+    """faxcall at work: a far end that has nothing of ours.
+
+    Options are faxcall's own: loss=0.05 becomes --loss 0.05, no_ecm=True becomes --no-ecm."""
+
+    def __init__(self, box, gateway, document, line="trunk", number="5552100", **options):
+        self.path = box.path(f"faxcall-{random.getrandbits(32):08x}")
+        command = [tool("faxcall"), "--json", self.path, "--to",
+                   f"sip:{number}@{gateway.address(line)}", "--file", document]
+        for key, value in options.items():
+            command.append("--" + key.replace("_", "-"))
+            if value is not True:
+                command.append(str(value))
+        self.command = command
+        self.output = open(self.path + ".log", "w+")
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.output,
+                                        stderr=subprocess.STDOUT)
+
+    def wait(self, seconds=300):
+        """The results, one dict for each call, in the order of their numbers."""
+        self.process.wait(seconds)
+        text = ""
+        if os.path.exists(self.path):
+            with open(self.path) as file:
+                text = file.read()
+        self.output.seek(0)
+        assert text, f"{' '.join(self.command)} gave no result:\n{self.output.read()}"
+        results = [json.loads(line) for line in text.splitlines()]
+        assert not REPORTS.search(text)
+        return sorted(results, key=lambda r: r.get("call", 0))
