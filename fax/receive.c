@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * receive.c - starts and stops the telephone side, in the order of who needs whom.
+ */
+#include "fax/receive.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "fax/channel.h"
+#include "fax/line_sip.h"
+
+enum { PATIENCE_MS = 10000 };
+
+struct receive {
+    struct channel_shared shared;
+    char *state_dir; /* as at the start: a folder is not changed under live calls */
+};
+
+static int workers_and_media_start(struct receive *receive, const struct receive_settings *settings)
+{
+    /* Disk workers wait more than they work: more of them than there are cores. */
+    int rc = workers_start(&receive->shared.workers, settings->page_workers,
+                           settings->page_workers * 2 + 2);
+
+    if (rc == 0)
+        rc = media_start(&receive->shared.media, settings->media_threads);
+    return rc;
+}
+
+static void receive_free(struct receive *receive)
+{
+    media_stop(receive->shared.media);
+    workers_stop(receive->shared.workers);
+    pthread_cond_destroy(&receive->shared.calls_changed);
+    pthread_mutex_destroy(&receive->shared.lock);
+    free(receive->state_dir);
+    free(receive);
+}
+
+int receive_start(struct receive **out, const struct conf *conf, const struct receive_hooks *hooks)
+{
+    struct receive *receive = calloc(1, sizeof *receive);
+    struct receive_settings *settings = NULL;
+    int rc;
+
+    if (receive == NULL)
+        return ERROR_MEMORY;
+    pthread_mutex_init(&receive->shared.lock, NULL);
+    thread_condition_init(&receive->shared.calls_changed);
+    if (hooks != NULL)
+        receive->shared.hooks = *hooks;
+    rc = session_library_init();
+    if (rc == 0)
+        rc = receive_settings_read(&settings, conf);
+    if (rc != 0)
+        goto out;
+    receive->state_dir = strdup(settings->state_dir);
+    receive->shared.state_dir = receive->state_dir;
+    rc = receive->state_dir == NULL ? ERROR_MEMORY : workers_and_media_start(receive, settings);
+    if (rc != 0)
+        goto out;
+    rc = line_sip_start(&receive->shared.lines, &receive->shared, settings);
+    settings = NULL; /* handed over, also when it failed */
+out:
+    receive_settings_free(settings);
+    if (rc != 0)
+        receive_free(receive);
+    else
+        *out = receive;
+    return rc;
+}
+
+void receive_reload(struct receive *receive, const struct conf *conf)
+{
+    struct receive_settings *settings;
+    int rc = receive_settings_read(&settings, conf);
+
+    if (rc != 0) {
+        log_error("lines keep their old settings: %s", error_text(rc));
+        return;
+    }
+    if (strcmp(settings->state_dir, receive->state_dir) != 0)
+        log_warning("[gateway] state_dir takes effect at the next start of faxpostd");
+    line_sip_reload(receive->shared.lines, settings);
+}
+
+void receive_drain(struct receive *receive)
+{
+    line_sip_drain(receive->shared.lines);
+}
+
+int receive_calls(const struct receive *receive)
+{
+    struct channel_shared *shared = (struct channel_shared *)(uintptr_t)&receive->shared;
+    int calls;
+
+    pthread_mutex_lock(&shared->lock);
+    calls = shared->calls;
+    pthread_mutex_unlock(&shared->lock);
+    return calls;
+}
+
+/* A call ends when its files are written: on a disk that is stuck this can last, and whoever runs
+ * us decides for how long. */
+static void wait_for_calls(struct channel_shared *shared)
+{
+    int calls;
+
+    pthread_mutex_lock(&shared->lock);
+    while ((calls = shared->calls) > 0)
+        if (thread_condition_wait(&shared->calls_changed, &shared->lock, PATIENCE_MS) ==
+            ERROR_TIMEOUT) {
+            pthread_mutex_unlock(&shared->lock);
+            log_alert("%d calls do not end; is the disk of the state folder stuck?", calls);
+            pthread_mutex_lock(&shared->lock);
+        }
+    pthread_mutex_unlock(&shared->lock);
+}
+
+void receive_stop(struct receive *receive)
+{
+    if (receive == NULL)
+        return;
+    line_sip_hang_up(receive->shared.lines);
+    wait_for_calls(&receive->shared);
+    line_sip_stop(receive->shared.lines);
+    receive_free(receive);
+}
