@@ -157,7 +157,7 @@ static void audio_in(struct channel *channel)
 static void audio_out(struct channel *channel, const int16_t samples[SESSION_TICK_SAMPLES])
 {
     uint8_t packet[RTP_PACKET_MAX];
-    int size = rtp_send(channel->rtp, samples, packet, sizeof packet);
+    int size = rtp_make(channel->rtp, samples, packet, sizeof packet);
 
     if (size > 0)
         channel_send(channel, packet, (size_t)size);

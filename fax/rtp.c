@@ -339,7 +339,7 @@ int rtp_pull(struct rtp *rtp, int16_t out[RTP_TICK_SAMPLES])
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-int rtp_send(struct rtp *rtp, const int16_t samples[RTP_TICK_SAMPLES], uint8_t *out, size_t size)
+int rtp_make(struct rtp *rtp, const int16_t samples[RTP_TICK_SAMPLES], uint8_t *out, size_t size)
 {
     if (size < HEADER_SIZE + RTP_TICK_SAMPLES)
         return ERROR_LIMIT;

@@ -39,8 +39,8 @@ bool rtp_is_plausible(const struct rtp *rtp, const uint8_t *packet, size_t lengt
  * as can be. Returns the number of samples that were real. */
 int rtp_pull(struct rtp *rtp, int16_t out[RTP_TICK_SAMPLES]);
 
-/* Makes the next packet of 20 ms. Gives its length. */
-int rtp_send(struct rtp *rtp, const int16_t samples[RTP_TICK_SAMPLES], uint8_t *out, size_t size);
+/* Makes the next packet of 20 ms. Gives its length, or ERROR_LIMIT. (libre owns rtp_send.) */
+int rtp_make(struct rtp *rtp, const int16_t samples[RTP_TICK_SAMPLES], uint8_t *out, size_t size);
 
 struct rtp_counts {
     uint64_t received, malformed, repeated, late, lost, resyncs;

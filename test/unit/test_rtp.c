@@ -61,7 +61,7 @@ static uint8_t law_octet(enum rtp_law law, int16_t sample)
     int16_t samples[TICK] = {sample};
     uint8_t packet[12 + TICK];
 
-    rtp_send(rtp, samples, packet, sizeof packet);
+    rtp_make(rtp, samples, packet, sizeof packet);
     rtp_free(rtp);
     return packet[12];
 }
@@ -133,10 +133,10 @@ static void test_sent_header(void **state)
     uint8_t first[200], second[200], strange[200];
 
     (void)state;
-    assert_int_equal(rtp_send(rtp, silence, first, 12 + TICK - 1), ERROR_LIMIT);
-    assert_int_equal(rtp_send(rtp, silence, first, sizeof first), 12 + TICK);
-    assert_int_equal(rtp_send(rtp, silence, second, sizeof second), 12 + TICK);
-    assert_int_equal(rtp_send(other, silence, strange, sizeof strange), 12 + TICK);
+    assert_int_equal(rtp_make(rtp, silence, first, 12 + TICK - 1), ERROR_LIMIT);
+    assert_int_equal(rtp_make(rtp, silence, first, sizeof first), 12 + TICK);
+    assert_int_equal(rtp_make(rtp, silence, second, sizeof second), 12 + TICK);
+    assert_int_equal(rtp_make(other, silence, strange, sizeof strange), 12 + TICK);
     assert_int_equal(first[0], 0x80);
     assert_int_equal(first[1], 0);
     assert_int_equal(first[12], 0xff);
@@ -185,7 +185,7 @@ static void test_g711_round_trip(void **state)
             for (int i = 0; i < TICK; i++)
                 in[i] = (int16_t)(start + i);
             for (int n = 0; n < 3; n++) {
-                int length = rtp_send(sender, in, packet, sizeof packet);
+                int length = rtp_make(sender, in, packet, sizeof packet);
 
                 assert_int_equal(rtp_receive(receiver, packet, (size_t)length), 0);
             }
