@@ -288,10 +288,8 @@ struct db {
     sqlite3_stmt *statements[Q_COUNT];
 };
 
-static int error_from_sqlite(sqlite3 *handle, int rc)
+static int error_from_sqlite(int rc, int system_errno)
 {
-    int from_system;
-
     switch (rc & 0xff) {
     case SQLITE_FULL: return ERROR_FULL;
     case SQLITE_NOMEM: return ERROR_MEMORY;
@@ -304,9 +302,10 @@ static int error_from_sqlite(sqlite3 *handle, int rc)
     case SQLITE_TOOBIG: return ERROR_LIMIT;
     case SQLITE_CONSTRAINT:
         return rc == SQLITE_CONSTRAINT_FOREIGNKEY ? ERROR_NOT_FOUND : ERROR_EXISTS;
-    case SQLITE_IOERR: /* a quota or a file size limit reads as an I/O error */
-        from_system = handle != NULL ? error_from_errno(sqlite3_system_errno(handle)) : ERROR_IO;
-        return from_system == ERROR_FULL ? ERROR_FULL : ERROR_IO;
+    case SQLITE_IOERR:
+        /* A quota or a file size limit reads as an I/O error, and sqlite3_system_errno() does not
+         * know of a COMMIT that failed; errno does, which was 0 before the call. */
+        return error_from_errno(system_errno) == ERROR_FULL ? ERROR_FULL : ERROR_IO;
     default: return ERROR_LIBRARY;
     }
 }
@@ -314,7 +313,8 @@ static int error_from_sqlite(sqlite3 *handle, int rc)
 static int db_failure(struct db *db, const char *what)
 {
     int rc = sqlite3_extended_errcode(db->handle);
-    int error = error_from_sqlite(db->handle, rc);
+    int system_errno = errno;
+    int error = error_from_sqlite(rc, system_errno);
 
     if (error == ERROR_FULL)
         log_alert(
@@ -326,13 +326,16 @@ static int db_failure(struct db *db, const char *what)
                   "damaged: stop faxpost, restore or move away faxpost.db, see doc/SPOOL.md)",
                   what, rc, sqlite3_errmsg(db->handle));
     else
-        log_error("spool database: statement=\"%.60s\" code=%d error=\"%s\"", what, rc,
-                  sqlite3_errmsg(db->handle));
+        log_error("spool database: statement=\"%.60s\" code=%d error=\"%s: %s\" (%s)", what, rc,
+                  sqlite3_errmsg(db->handle), strerror(system_errno),
+                  error == ERROR_IO ? "look at the disk of the state folder" : "not changed");
+    errno = system_errno;
     return error;
 }
 
 static int execute(struct db *db, const char *sql)
 {
+    errno = 0;
     return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : db_failure(db, sql);
 }
 
@@ -530,6 +533,7 @@ static int next_row(struct db *db, sqlite3_stmt *statement)
         return ERROR_LIBRARY;
     if (db->bind_rc != SQLITE_OK)
         return finish_statement(db, statement, ERROR_MEMORY);
+    errno = 0;
     rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW)
         return 1;

@@ -26,7 +26,7 @@ int rig_setup(void **state)
 
     if (rig == NULL)
         return -1;
-    log_open("test", LOG_LEVEL_ALERT);
+    log_open("test", getenv("TEST_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ALERT);
     snprintf(rig->state_dir, sizeof rig->state_dir, "%.40s/spool-XXXXXX",
              tmp != NULL ? tmp : "/tmp");
     if (mkdtemp(rig->state_dir) == NULL) {
