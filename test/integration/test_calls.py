@@ -236,7 +236,7 @@ def test_stop_lets_a_call_end(box):
 
 
 def test_caller_that_is_not_allowed(box):
-    gateway = box.gateway(settings={"line trunk": {"peers": "192.0.2.0/24"}})
+    gateway = box.gateway(settings={"line trunk": {"peers": "192.0.2.0/24"}}, answers=False)
     result = box.call(gateway, box.document(**SHORT), t38=True)[0]
     assert not result["ok"] and result["sip_code"] in (403, 0), result
     assert not gateway.incoming() and not gateway.mail_paths()
