@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * command_export.c - faxpost export: the document of a fax as PDF or TIFF, made from its pages, or
+ * its mail. It reads the spool itself, so only root and faxpost's own account can.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "message/folder.h"
+#include "message/message.h"
+#include "message/pdf.h"
+#include "message/tiff_f.h"
+#include "message/tiff_page.h"
+#include "src/command.h"
+#include "src/settings.h"
+
+enum format { FORMAT_PDF, FORMAT_TIFF, FORMAT_EML, FORMAT_COUNT };
+
+struct export
+{
+    const struct command_options *options;
+    enum format format;
+    const char *fax_id;
+    int64_t started_ms;
+    int dir_fd; /* of the fax */
+    int out_fd;
+    struct folder_list pages, unconfirmed;
+    char what[200]; /* what went wrong */
+};
+
+static const char *const formats[FORMAT_COUNT] = {"pdf", "tiff", "eml"};
+
+/* By --format, else by the ending of the name, else PDF. -1: there is no such format. */
+static int choose_format(const struct command_options *options)
+{
+    const char *dot = strrchr(options->output, '.');
+    const char *word = options->format != NULL ? options->format : dot != NULL ? dot + 1 : "";
+    int i;
+
+    for (i = 0; i < FORMAT_COUNT; i++)
+        if (strcasecmp(formats[i], word) == 0)
+            return i;
+    if (strcasecmp(word, "tif") == 0)
+        return FORMAT_TIFF;
+    return options->format != NULL ? -1 : FORMAT_PDF;
+}
+
+static int copy_message(struct export *e)
+{
+    char chunk[65536];
+    int fd = openat(e->dir_fd, MESSAGE_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int error = 0;
+    ssize_t n;
+
+    if (fd < 0) {
+        snprintf(e->what, sizeof e->what, "this fax has no message yet");
+        return error_from_errno(errno);
+    }
+    while (error == 0 && (n = read(fd, chunk, sizeof chunk)) != 0)
+        error = n < 0 ? ERROR_IO : file_write_all(e->out_fd, chunk, (size_t)n);
+    close(fd);
+    return error;
+}
+
+static int open_page(struct export *e, int number, struct tiff_page **out)
+{
+    char name[FOLDER_NAME_MAX];
+    int error = tiff_page_open(out, e->dir_fd, folder_page_name(name, number));
+
+    if (error < 0)
+        snprintf(e->what, sizeof e->what, "page %d cannot be read; --format eml has it as stored",
+                 number);
+    return error;
+}
+
+static int write_pdf(struct export *e)
+{
+    struct pdf *pdf;
+    struct tiff_page *page;
+    int64_t bytes;
+    int error = pdf_new(&pdf, e->out_fd, e->fax_id, e->started_ms);
+    int i;
+
+    if (error < 0)
+        return error;
+    for (i = 0; i < e->pages.count && error == 0; i++) {
+        error = open_page(e, e->pages.numbers[i], &page);
+        if (error < 0)
+            break;
+        error = pdf_add_page(pdf, page);
+        tiff_page_close(page);
+    }
+    if (error == 0)
+        error = pdf_finish(pdf, &bytes);
+    pdf_free(pdf);
+    return error;
+}
+
+static int write_tiff(struct export *e)
+{
+    struct tiff_f *tiff;
+    struct tiff_page *page;
+    int64_t bytes;
+    int error = tiff_f_new(&tiff, e->out_fd, TIFF_PROFILE_F, e->pages.count);
+    int i;
+
+    if (error < 0)
+        return error;
+    for (i = 0; i < e->pages.count && error == 0; i++) {
+        error = open_page(e, e->pages.numbers[i], &page);
+        if (error < 0)
+            break;
+        error = tiff_f_add_page(tiff, page);
+        tiff_page_close(page);
+    }
+    if (error == 0)
+        error = tiff_f_finish(tiff, &bytes);
+    tiff_f_free(tiff);
+    return error;
+}
+
+static int write_document(struct export *e)
+{
+    int error;
+
+    if (e->format == FORMAT_EML)
+        return copy_message(e);
+    tiff_page_library_init();
+    error = folder_scan(e->dir_fd, &e->pages, &e->unconfirmed);
+    if (error == 0 && e->pages.count == 0) {
+        snprintf(e->what, sizeof e->what, "this fax has no page");
+        error = ERROR_NOT_FOUND;
+    }
+    if (error == 0)
+        error = e->format == FORMAT_PDF ? write_pdf(e) : write_tiff(e);
+    folder_list_free(&e->pages);
+    folder_list_free(&e->unconfirmed);
+    return error;
+}
+
+/* From the record of the fax to the written document. */
+static int export_fax(struct export *e, const json_t *fax)
+{
+    const char *folder = member_text(fax, "folder");
+    int error;
+
+    e->fax_id = member_text(fax, "id");
+    e->started_ms = member_number(fax, "started_ms");
+    if (folder[0] == '\0') {
+        snprintf(e->what, sizeof e->what, "this call has not ended: export it afterwards");
+        return ERROR_STATE;
+    }
+    error = command_become_account(e->options);
+    e->dir_fd = error == 0 ? file_open_folder(AT_FDCWD, folder) : error;
+    if (e->dir_fd < 0) {
+        snprintf(e->what, sizeof e->what,
+                 "the folder of this fax cannot be opened: run this as root or as the account that "
+                 "faxpost runs as");
+        return e->dir_fd;
+    }
+    error = write_document(e);
+    close(e->dir_fd);
+    if (error == 0 && e->out_fd != STDOUT_FILENO && fsync(e->out_fd) < 0)
+        error = error_from_errno(errno);
+    return error;
+}
+
+static int print_result(const struct command_options *options, const char *fax_id, int64_t bytes)
+{
+    json_t *result;
+
+    if (strcmp(options->output, "-") == 0)
+        return EXIT_FINE;
+    if (!options->json) {
+        printf("%s: %lld bytes of %s\n", options->output, (long long)bytes, fax_id);
+        return EXIT_FINE;
+    }
+    result = json_pack("{s:b, s:s, s:s, s:I}", "ok", 1, "id", fax_id, "file", options->output,
+                       "bytes", (json_int_t)bytes);
+    command_print_json(result);
+    json_decref(result);
+    return EXIT_FINE;
+}
+
+/* Into a file beside the wanted one, which takes its place when it is whole. */
+int command_export(const struct command_options *options)
+{
+    struct export e = {.options = options, .out_fd = STDOUT_FILENO};
+    bool to_file = strcmp(options->output, "-") != 0;
+    int format = choose_format(options);
+    char *part = NULL;
+    struct stat st = {0};
+    json_t *reply;
+    int error = ERROR_IO;
+
+    if (format < 0) {
+        fprintf(stderr, "faxpost: no such format: %s; write pdf, tiff or eml\n", options->format);
+        return EXIT_USAGE;
+    }
+    e.format = (enum format)format;
+    if (to_file && asprintf(&part, "%s.part", options->output) < 0)
+        return EXIT_TROUBLE;
+    if (to_file) /* before the account may change */
+        e.out_fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (e.out_fd < 0) {
+        fprintf(stderr, "faxpost: %s: %s\n", part, strerror(errno));
+        free(part);
+        return EXIT_TROUBLE;
+    }
+    reply = command_ask(options, "show", json_pack("{s:s}", "id", options->id));
+    if (!command_failed(options, reply)) {
+        error = export_fax(&e, json_object_get(reply, "fax"));
+        if (error < 0)
+            fprintf(stderr, "faxpost: %s: %s\n", e.what[0] != '\0' ? e.what : "export",
+                    error_text(error));
+    }
+    fstat(e.out_fd, &st);
+    if (to_file && (error < 0 || rename(part, options->output) < 0)) {
+        unlink(part);
+        error = ERROR_IO;
+    }
+    if (error == 0)
+        print_result(options, member_text(json_object_get(reply, "fax"), "id"), st.st_size);
+    json_decref(reply);
+    free(part);
+    return error == 0 ? EXIT_FINE : EXIT_TROUBLE;
+}
