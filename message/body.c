@@ -17,7 +17,7 @@
 enum {
     VALUE_MAX = 400,
     NOTE_MAX = 700,
-    ROWS_MAX = 12,
+    ROWS_MAX = 16,
     NOTES_MAX = 6,
     WRAP_COLUMNS = 72,
     LABEL_COLUMNS = 12,
@@ -158,6 +158,22 @@ static void with_brackets(char *out, size_t size, const char *text, const char *
         text_copy(out, size, text);
 }
 
+/* One row for each line of names. */
+static void add_documents(struct lines *lines, const char *names)
+{
+    char name[VALUE_MAX];
+    bool first = true;
+
+    while (*names != '\0') {
+        size_t length = strcspn(names, "\n");
+
+        snprintf(name, sizeof name, "%.*s", (int)length, names);
+        add_row(lines, first ? "Attached" : "", name);
+        first = false;
+        names += length + (names[length] == '\n');
+    }
+}
+
 static void add_rows(struct lines *lines, const struct body_facts *facts)
 {
     static const char *const results[] = {
@@ -186,7 +202,7 @@ static void add_rows(struct lines *lines, const struct body_facts *facts)
     snprintf(text, sizeof text, "%d", facts->pages->count);
     add_row(lines, "Pages", text);
     add_row(lines, "Result", results[call->verdict <= CALL_EMPTY ? call->verdict : CALL_EMPTY]);
-    add_row(lines, "Attached", facts->documents);
+    add_documents(lines, facts->documents);
 }
 
 static void collect(struct lines *lines, const struct body_facts *facts)
@@ -254,11 +270,11 @@ int body_text(struct buffer *out, const struct body_facts *facts)
         buffer_text(out, "\n");
     }
     for (int i = 0; i < lines.row_count; i++) {
-        size_t label = strlen(lines.rows[i].label) + 1;
+        char label[LABEL_COLUMNS + 1];
 
-        buffer_format(out, "%s:%*s%s\n", lines.rows[i].label,
-                      label < LABEL_COLUMNS ? (int)(LABEL_COLUMNS - label) : 1, "",
-                      lines.rows[i].value);
+        snprintf(label, sizeof label, "%s%s", lines.rows[i].label,
+                 lines.rows[i].label[0] != '\0' ? ":" : "");
+        buffer_format(out, "%-*s%s\n", LABEL_COLUMNS, label, lines.rows[i].value);
     }
     buffer_format(out, "\nFax ID: %s\n", facts->call->fax_id);
     return out->error;

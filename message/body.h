@@ -19,7 +19,7 @@ struct body_facts {
     const struct folder_list *unconfirmed; /* found */
     const struct folder_list *unreadable;  /* of the pages */
     bool plain;                            /* the page files are attached as they are */
-    const char *documents;                 /* names of the documents attached, "" for none */
+    const char *documents;                 /* names of the documents attached, one a line */
     const char *picture_cid;               /* Content-ID without <>, NULL: no picture */
     int picture_width, picture_height;
 };

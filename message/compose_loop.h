@@ -16,7 +16,7 @@
 
 #include "message/message.h"
 
-enum { COMPOSE_REPLY_MAX = 2048 };
+enum { COMPOSE_REPLY_MAX = 4096 };
 
 /* Serves until the other side closes the socket (0) or the socket fails (ERROR_IO). Call
  * message_library_init() before. */

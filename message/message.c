@@ -357,17 +357,17 @@ static const char *usable_template(const char *text, enum template_use use, cons
     return fallback;
 }
 
-/* "a.pdf, a.tif", or of many the first ones. */
+/* One name a line, of many the first ones. */
 static void name_documents(const struct compose *compose, char *out, size_t size)
 {
     size_t length = 0;
 
     out[0] = '\0';
     for (int i = 0; i < compose->document_count && i < 3 && length < size; i++)
-        length += (size_t)snprintf(out + length, size - length, "%s%s", i > 0 ? ", " : "",
+        length += (size_t)snprintf(out + length, size - length, "%s%s", i > 0 ? "\n" : "",
                                    compose->document_names[i]);
     if (compose->document_count > 3 && length < size)
-        snprintf(out + length, size - length, " and %d more", compose->document_count - 3);
+        snprintf(out + length, size - length, "\nand %d more", compose->document_count - 3);
 }
 
 static int make_texts(struct compose *compose)

@@ -401,7 +401,11 @@ static int expand(struct buffer *out, const char *text, enum place place,
     int more;
 
     while ((more = next_part(&part, &text, problem, sizeof problem)) > 0) {
-        if (part.variable != NULL)
+        /* behind the @ only the gateway's own name: no caller chooses a domain */
+        if (part.variable != NULL && place == PLACE_ADDRESS && !part.variable->address &&
+            strchr(buffer_string(out), '@') != NULL)
+            buffer_text(out, "?");
+        else if (part.variable != NULL)
             add_value(out, part.variable, place, facts);
         else
             buffer_add(out, &part.c, 1);
