@@ -36,12 +36,22 @@ static void tiff_is_silent(const char *module, const char *format, va_list ap)
     (void)ap;
 }
 
+static int no_packet(t38_core_state_t *t38, void *user, const uint8_t *ifp, int length, int copies)
+{
+    (void)t38;
+    (void)user;
+    (void)ifp;
+    (void)length;
+    (void)copies;
+    return 0;
+}
+
 /* What is set through the library's functions must be found where our headers say: another build of
  * the library with another layout would be written all over by our handlers. */
 static bool layout_fits(void)
 {
     static const char mark[] = "/proc/self/fd/-layout-";
-    t38_terminal_state_t *terminal = t38_terminal_init(NULL, FALSE, NULL, NULL);
+    t38_terminal_state_t *terminal = t38_terminal_init(NULL, FALSE, no_packet, NULL);
     t30_state_t *t30;
     bool fits;
 
@@ -76,8 +86,7 @@ int session_library_init(void)
     return 0;
 }
 
-/* ---- handlers
- * ------------------------------------------------------------------------------------- */
+/* ---- handlers ------------------------------------------------------------------------------- */
 
 static bool is_receiving(const t30_state_t *t30)
 {
@@ -228,18 +237,12 @@ void core_note_command(struct core *core)
     core->page_since_command = false;
 }
 
-void core_begin_phase_b(struct core *core)
-{
-    t30_front_end_status(core->t30, T30_FRONT_END_SEND_STEP_COMPLETE);
-}
-
 void core_send(struct core *core, const uint8_t *frame, size_t length)
 {
     core->send(core->send_user, frame, (int)length);
 }
 
-/* ---- rows
- * ----------------------------------------------------------------------------------------- */
+/* ---- rows ----------------------------------------------------------------------------------- */
 
 int core_rows(const struct core *core)
 {
@@ -377,8 +380,7 @@ int core_salvage(struct core *core, struct page_bitmap *out, uint8_t **out_rows,
     return 0;
 }
 
-/* ---- what is known
- * -------------------------------------------------------------------------------- */
+/* ---- what is known -------------------------------------------------------------------------- */
 
 static void take_text(char *out, size_t size, const char *text)
 {

@@ -47,9 +47,6 @@ void core_attach(struct core *core, struct t30_state_s *t30,
 /* A post-message command is about to be handed over. */
 void core_note_command(struct core *core);
 
-/* Skips phase A: DIS goes out at once (after a switch to T.38). */
-void core_begin_phase_b(struct core *core);
-
 /* Hands a frame to the front end's transmitter, as the core would. */
 void core_send(struct core *core, const uint8_t *frame, size_t length);
 

@@ -29,6 +29,8 @@ struct front_ops {
     /* Time passes: timers of the core, what is due to be sent. audio_out: 160 samples or NULL. When
      * the front end is frozen nothing of the core moves. */
     void (*tick)(struct front *front, int elapsed_ms, int16_t *audio_out);
+    /* Leaves out phase A: DIS goes out at once, after a switch to this front end. NULL: cannot. */
+    void (*begin_phase_b)(struct front *front);
     /* Sends one V.21 frame without the core, with preamble and all. */
     void (*respond)(struct front *front, const uint8_t *frame, size_t length);
 };
@@ -47,8 +49,7 @@ struct front {
 struct front *front_audio_new(struct session *session);
 struct front *front_t38_new(struct session *session, const struct session_settings *settings);
 
-/* ---- what front ends ask the session
- * -------------------------------------------------------------- */
+/* ---- what front ends ask the session -------------------------------------------------------- */
 
 enum front_frame {
     FRONT_TO_CORE,

@@ -49,8 +49,7 @@ struct front_audio {
     bool answer_sent;
 };
 
-/* ---- frames in
- * ------------------------------------------------------------------------------------- */
+/* ---- frames in ------------------------------------------------------------------------------ */
 
 static void enqueue(struct front_audio *front, const uint8_t *frame, int length, int good)
 {
@@ -134,8 +133,7 @@ static void audio_pump(struct front *base, bool on_worker)
     }
 }
 
-/* ---- audio in
- * -------------------------------------------------------------------------------------- */
+/* ---- audio in ------------------------------------------------------------------------------- */
 
 static void on_own_frame(void *user, const uint8_t *frame, int length, int good)
 {
@@ -192,8 +190,7 @@ static void audio_audio(struct front *base, int16_t *samples, size_t count)
         session_image_in(base->session);
 }
 
-/* ---- audio out
- * ------------------------------------------------------------------------------------- */
+/* ---- audio out ------------------------------------------------------------------------------ */
 
 static void on_underflow(void *user)
 {
@@ -254,8 +251,7 @@ static void audio_tick(struct front *base, int elapsed_ms, int16_t *audio_out)
         memset(out + count, 0, sizeof *out * (size_t)(SESSION_TICK_SAMPLES - count));
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static void audio_free(struct front *base)
 {

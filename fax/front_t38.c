@@ -65,8 +65,7 @@ static t38_core_state_t *t38_of(struct front_t38 *front)
     return &front->terminal->t38_fe.t38;
 }
 
-/* ---- events in
- * ------------------------------------------------------------------------------------ */
+/* ---- events in ------------------------------------------------------------------------------ */
 
 static void enqueue(struct front_t38 *front, enum event_kind kind, int type, int field,
                     const uint8_t *octets, int length)
@@ -272,8 +271,7 @@ static void t38_pump(struct front *base, bool on_worker)
         front->pool_used = 0;
 }
 
-/* ---- time and sending
- * ------------------------------------------------------------------------------ */
+/* ---- time and sending ----------------------------------------------------------------------- */
 
 static int on_packet(t38_core_state_t *t38, void *user, const uint8_t *ifp, int length, int copies)
 {
@@ -344,8 +342,16 @@ static void t38_tick(struct front *base, int elapsed_ms, int16_t *audio_out)
         t38_terminal_send_timeout(front->terminal, elapsed_ms * SAMPLES_PER_MS);
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+static void t38_begin_phase_b(struct front *base)
+{
+    struct front_t38 *front = (struct front_t38 *)base;
+
+    /* the terminal has begun its CED; left running it would report its end a second time */
+    front->terminal->t38_fe.timed_step = 0;
+    t30_front_end_status(base->t30, T30_FRONT_END_SEND_STEP_COMPLETE);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static void t38_free(struct front *base)
 {
@@ -363,6 +369,7 @@ static const struct front_ops ops = {
     .ifp = t38_ifp,
     .pump = t38_pump,
     .tick = t38_tick,
+    .begin_phase_b = t38_begin_phase_b,
     .respond = t38_respond,
 };
 

@@ -16,8 +16,7 @@
 
 enum { OUTPUT_MAX_BYTES = 64 * 1024 * 1024 };
 
-/* ---- a TIFF in memory
- * ---------------------------------------------------------------------------- */
+/* ---- a TIFF in memory ----------------------------------------------------------------------- */
 
 struct memory_file {
     uint8_t *data;
@@ -138,8 +137,7 @@ int page_image_encode(uint8_t **out, size_t *out_length, const struct page_bitma
     return 0;
 }
 
-/* ---- prints
- * --------------------------------------------------------------------------------------- */
+/* ---- prints --------------------------------------------------------------------------------- */
 
 static int compare_hashes(const void *a, const void *b)
 {

@@ -93,8 +93,7 @@ static void trace(struct session *session, const char *direction, const uint8_t 
     session->hooks.trace(session->hooks.user, line);
 }
 
-/* ---- endings
- * ----------------------------------------------------------------------------------------- */
+/* ---- endings -------------------------------------------------------------------------------- */
 
 static void note_error(struct session *session, const char *why)
 {
@@ -137,8 +136,7 @@ static void end_with_dcn(struct session *session, const char *why)
     session->ending = ENDING_DCN;
 }
 
-/* ---- what the core does (core.h)
- * ------------------------------------------------------------------------ */
+/* ---- what the core does (core.h) ------------------------------------------------------------ */
 
 /* A page queued for the store. */
 static void queue_page(struct session *session, const struct page_bitmap *bitmap, int number,
@@ -289,8 +287,7 @@ static bool on_sends(void *user, const uint8_t *frame, size_t length)
     return true;
 }
 
-/* ---- what the front end reports (front.h)
- * ----------------------------------------------------------------- */
+/* ---- what the front end reports (front.h) --------------------------------------------------- */
 
 enum front_frame session_frame_in(struct session *session, const uint8_t *frame, size_t length)
 {
@@ -344,9 +341,7 @@ void session_ifp_out(struct session *session, const uint8_t *ifp, size_t length,
     session->hooks.send_ifp(session->hooks.user, ifp, length, copies);
 }
 
-/* ---- life
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static int attach(struct session *session, struct front *front)
 {
@@ -440,12 +435,11 @@ int session_switch_t38(struct session *session, const struct session_settings *s
     session->revision++;
     session->progress_ms = session->now_ms;
     attach(session, front);
-    core_begin_phase_b(&session->core);
+    front->ops->begin_phase_b(front);
     return 0;
 }
 
-/* ---- events posted
- * ---------------------------------------------------------------------------------------- */
+/* ---- events posted -------------------------------------------------------------------------- */
 
 void session_post_ifp(struct session *session, const uint8_t *ifp, size_t length, uint16_t seq)
 {
@@ -470,8 +464,7 @@ void session_post_hangup(struct session *session, const char *why)
     session->hangup_why = why;
 }
 
-/* ---- running
- * ---------------------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------- */
 
 /* Feeds the inbox until it is empty or a frame needs the worker. */
 static void feed(struct session *session)
@@ -523,6 +516,16 @@ static void confirm(struct session *session)
     core_send(&session->core, session->gate.answer, session->gate.answer_length);
 }
 
+/* Why the gate gave up, in words for the operator. */
+static const char *refusal(const struct session *session)
+{
+    switch (session->stored_error) {
+    case 0: return "a page could not be stored in time";
+    case ERROR_FULL: return "a page could not be stored: no space left";
+    default: return "a page could not be stored: the disk failed";
+    }
+}
+
 static void run_gate(struct session *session)
 {
     static const uint8_t rnr[] = {0xff, FRAME_FINAL, FCF_RNR};
@@ -534,7 +537,7 @@ static void run_gate(struct session *session)
         trace(session, "out", rnr, sizeof rnr);
         session->front->ops->respond(session->front, rnr, sizeof rnr);
         break;
-    case GATE_REFUSE: end_with_dcn(session, "a page could not be stored in time"); break;
+    case GATE_REFUSE: end_with_dcn(session, refusal(session)); break;
     }
     session->front->frozen = session->gate.phase != GATE_OPEN || session->ending != ENDING_NOT;
 }
@@ -641,8 +644,7 @@ bool session_take_page(struct session *session, struct session_page *out)
     return true;
 }
 
-/* ---- what is known
- * ---------------------------------------------------------------------------------------- */
+/* ---- what is known -------------------------------------------------------------------------- */
 
 static enum call_verdict verdict_of(const struct session *session)
 {
