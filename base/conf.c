@@ -41,7 +41,7 @@ enum {
     LINE_MAX_OURS = 4096, /* octets, with the two of the line end and the NUL */
 };
 
-/* ---- reading --------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 struct parser {
     struct conf *conf;

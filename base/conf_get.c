@@ -112,7 +112,7 @@ int conf_line(const struct conf *conf, const char *section, const char *name, co
     return item != NULL ? item->line : 0;
 }
 
-/* ---- dump ------------------------------------------------------------------------------------ */
+/* ---- dump ----------------------------------------------------------------------------------- */
 
 /* ';' behind white space begins a comment: a value that begins with one stands at the '='. */
 static void dump_pair(struct buffer *out, const char *key, const char *value)

@@ -31,7 +31,7 @@ void db_close(struct db *db);
  * read_only. */
 int db_migrate(struct db *db);
 
-/* ---- transactions ---------------------------------------------------------------------------- */
+/* ---- transactions --------------------------------------------------------------------------- */
 
 int db_begin(struct db *db);
 int db_commit(struct db *db); /* durable when it returns 0; rolled back otherwise */
@@ -42,7 +42,7 @@ int db_part_end(struct db *db, bool keep);
 /* False after a failure that ended the whole transaction (disk full, I/O error). */
 bool db_in_transaction(const struct db *db);
 
-/* ---- faxes ----------------------------------------------------------------------------------- */
+/* ---- faxes ---------------------------------------------------------------------------------- */
 
 int db_fax_insert(struct db *db, const struct spool_fax *fax, const struct db_page *pages,
                   int page_count);

@@ -76,7 +76,7 @@ int spool_live_calls(struct spool *spool, struct call_info *out, int most);
 /* Bytes and inodes left where the spool lies; ERROR_IO. */
 int spool_space(struct spool *spool, int64_t *out_free_bytes, int64_t *out_free_files);
 
-/* ---- faxes ----------------------------------------------------------------------------------- */
+/* ---- faxes ---------------------------------------------------------------------------------- */
 
 int spool_fax_get(struct spool *spool, const char *fax_id, struct spool_fax *out);
 
@@ -104,7 +104,7 @@ int spool_fax_composed(struct spool *spool, const char *fax_id, const char *rout
  * number removed, at most `most`. Those that still wait for their message stay. */
 int spool_fax_expire(struct spool *spool, int64_t before_ms, int most);
 
-/* ---- deliveries ------------------------------------------------------------------------------ */
+/* ---- deliveries ----------------------------------------------------------------------------- */
 
 enum spool_delivery_state {
     SPOOL_DUE,       /* waits for due_ms, then for a worker */
@@ -176,7 +176,7 @@ int spool_wake_all(struct spool *spool, int64_t now_ms);
 int spool_delivery_list(struct spool *spool, const char *fax_id, struct spool_delivery *out,
                         int most);
 
-/* ---- the transmission log -------------------------------------------------------------------- */
+/* ---- the transmission log ------------------------------------------------------------------- */
 
 struct spool_attempt {
     int64_t id; /* rises by time */
