@@ -14,7 +14,7 @@ def test_mail_as_others_read_it(box):
     gateway = box.gateway(settings={"route all": {
         "called": "5552*", "to": "sales@example.com, office@example.com", "attach": "both"}})
     document = box.document(p=2, k="letter", l=1400)
-    result = box.call(gateway, document, number="5552100", t38=True, station="+1 555 1234",
+    result = box.call(gateway, document, number="5552100", t38="redundancy", station="+1 555 1234",
                       **{"from": "+15551234"})[0]
     assert result["ok"], result
     mails = gateway.mails(2)
@@ -69,8 +69,8 @@ def test_names_that_would_harm(box):
     """A caller's name and identity full of tricks: no header, no path, no line of the log is theirs."""
     gateway = box.gateway()
     document = box.document(p=1, k="text", l=500)
-    result = box.call(gateway, document, t38=True, station="%0d%0aBcc:a@b", sender="$(id)",
-                      **{"from": "..%2f..%2fetc%0d%0aBcc%3aevil", "from_name": "x\\r\\nBcc: evil"})[0]
+    result = box.call(gateway, document, t38="redundancy", station="%0d%0aBcc:a@b", sender="$(id)",
+                      **{"from": "..%2f..%2fetc%0d%0aBcc%3aevil/x\\r\\nBcc: evil"})[0]
     assert result["ok"], result
     mail = gateway.mails(1)[0]
     assert mail["Bcc"] is None
@@ -87,7 +87,7 @@ def test_profile_s_and_tiff_only(box):
     gateway = box.gateway(settings={"route s": {"called": "*", "to": "s@example.com",
                                                 "attach": "tiff", "profile": "S"}})
     document = box.document(p=2, k="text", l=500)
-    assert box.call(gateway, document, t38=True)[0]["ok"]
+    assert box.call(gateway, document, t38="redundancy")[0]["ok"]
     mail = gateway.mails(1)[0]
     tiff = mail.save("image/tiff")
     assert not mail.parts("application/pdf")
@@ -109,7 +109,7 @@ def test_an_unprivileged_user_can_run_it(box):
     script = ("import sys; sys.path.insert(0, %r); import harness; box = harness.Box(%r)\n"
               "gateway = box.gateway()\n"
               "document = box.document(p=1, k='text', l=500)\n"
-              "assert box.call(gateway, document, t38=True)[0]['ok']\n"
+              "assert box.call(gateway, document)[0]['ok']\n"
               "mail = gateway.mails(1)[0]\n"
               "assert mail.images() == harness.images(document)\n"
               "box.close()\n" % (os.path.dirname(os.path.abspath(__file__)), box.folder))

@@ -15,7 +15,7 @@ def place(box, gateway):
         caller = f"+1666{number:04d}"
         document = box.document(f"sent-{number}.tif", p=2, k="text", l=700, s=number + 100)
         sent[caller] = images(document)
-        media = {"t38": True} if number % 2 else {"audio": True, "switch": "refuse"}
+        media = {"t38": "redundancy"} if number % 2 else {"audio": "alaw"}
         calls.append(box.calling(gateway, document, **{"from": caller}, **media))
     problems = [result for call in calls for result in call.wait() if not result["ok"]]
     assert not problems, problems

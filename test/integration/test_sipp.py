@@ -87,7 +87,7 @@ def test_scenarios_with_settings_of_their_own(box):
 @timeout(120)
 def test_busy(box):
     gateway = box.gateway(settings={"line trunk": {"max_calls": "1", "t38": "accept"}})
-    call = box.calling(gateway, box.document(p=1, k="text", l=900), t38=True)
+    call = box.calling(gateway, box.document(p=1, k="text", l=900), t38="redundancy")
     wait_for("the call lives", lambda: gateway.faxpost("status")["calls"], 20)
     problem = sipp(box, gateway.address(), BUSY)
     assert problem is None, problem

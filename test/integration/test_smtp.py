@@ -22,7 +22,7 @@ def server(box, **arguments):
 def send_one(box, gateway):
     """One short fax; gives its images."""
     document = box.document(p=1, k="text", l=500)
-    result = box.call(gateway, document, t38=True)[0]
+    result = box.call(gateway, document, t38="redundancy")[0]
     assert result["ok"], result
     return images(document)
 
