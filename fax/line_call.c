@@ -245,7 +245,7 @@ static void on_closed(void *user, const char *why)
     call->dialog = NULL;
     call->why = why;
     switch (call->state) {
-    case CALL_OPENING: break; /* line_call_opened() sees it */
+    case CALL_OPENING: call->why = "the caller gave up before the answer"; break;
     case CALL_OFFERED: call_finish(call, why); break;
     case CALL_IS_LIVE: media_hang_up(call->channel, why); break;
     }
