@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * db.h - the database behind spool.h, for this folder only. Everything that is SQL is in db.c.
+ * db.h - the database behind spool.h, for this folder only. All SQL is in db_sql.c.
  *
  * A struct db is one connection; it belongs to one thread at a time. Functions that change
  * something are called between db_begin() and db_commit(). Failures are logged here. Folder and

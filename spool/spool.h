@@ -4,7 +4,7 @@
  * transmission log) and the queue.
  *
  * One struct spool per process, safe from several threads (one lock around the database; no lock is
- * held across a callback). All SQL stands in spool/db.c. Times are wall-clock milliseconds.
+ * held across a callback). All SQL stands in spool/db_sql.c. Times are wall-clock milliseconds.
  */
 #ifndef FAXPOST_SPOOL_SPOOL_H
 #define FAXPOST_SPOOL_SPOOL_H
