@@ -67,7 +67,7 @@ uint8_t *rig_file_read(const char *folder, const char *name, size_t *out_length)
     char path[2 * RIG_PATH_MAX];
     FILE *file;
     uint8_t *data;
-    long length;
+    long length = -1;
 
     join(path, folder, name);
     file = fopen(path, "rb");
