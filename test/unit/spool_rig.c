@@ -2,7 +2,7 @@
 /*
  * spool_rig.c - state folders and faxes for the tests of the spool.
  */
-#include "spool_rig.h"
+#include "test/unit/spool_rig.h"
 
 #include <ftw.h>
 #include <setjmp.h>

@@ -27,7 +27,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "spool_rig.h"
+#include "test/unit/spool_rig.h"
 
 /* In place of the C library's: the n-th call from now fails, and `fsync_failing` of them. */
 static atomic_int fsync_fail_at;

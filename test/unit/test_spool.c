@@ -25,7 +25,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "spool_rig.h"
+#include "test/unit/spool_rig.h"
 
 static atomic_int syncs;
 static atomic_bool syncs_fail;

@@ -19,7 +19,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "spool_rig.h"
+#include "test/unit/spool_rig.h"
 
 enum { NOW = 1000000, LEASE = 60000, RECEIVE_ROUNDS = 25, DELIVER_ROUNDS = 25, FAXES = 40 };
 

@@ -20,7 +20,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "spool_rig.h"
+#include "test/unit/spool_rig.h"
 
 static const char *in_incoming(const char *fax_id, const char *name)
 {
