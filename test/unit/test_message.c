@@ -15,6 +15,7 @@
 #include <gmime/gmime.h>
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "message/message.h"
 #include "test/unit/message_rig.h"
 
@@ -693,6 +694,45 @@ static void large_faxes_need_little_memory(void **state)
         assert_true(after - before < 4000);
 }
 
+static void *compose_in_thread(void *arg)
+{
+    struct message_result result;
+    char why[MESSAGE_WHY_MAX];
+    intptr_t error = 0;
+
+    for (int i = 0; i < 5 && error == 0; i++)
+        error = message_compose(arg, &result, why, sizeof why);
+    return (void *)error;
+}
+
+static void threads_compose_side_by_side(void **state)
+{
+    struct message_request requests[4];
+    pthread_t threads[4];
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        requests[i] = request;
+        rig_folder_new(requests[i].folder);
+        rig_page_write(requests[i].folder, "page-0001.tif", &standard);
+        rig_file_write(requests[i].folder, "page-0002.tif", "II*", 3);
+        snprintf(requests[i].call.caller_name, CALL_NAME_MAX, "Köhler %d", i);
+        assert_int_equal(thread_start(&threads[i], "compose", compose_in_thread, &requests[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        void *error = (void *)1;
+        uint8_t *mail;
+        size_t length;
+
+        pthread_join(threads[i], &error);
+        assert_null(error);
+        mail = rig_file_read(requests[i].folder, "message.eml", &length);
+        assert_non_null(strstr((const char *)mail, "K=C3=B6hler"));
+        free(mail);
+        rig_folder_remove(requests[i].folder);
+    }
+}
+
 static void failures_are_said(void **state)
 {
     struct message_result result;
@@ -729,6 +769,7 @@ int main(void)
         TEST(no_caller_gets_out_of_place),
         TEST(long_and_foreign_subjects),
         TEST(large_faxes_need_little_memory),
+        TEST(threads_compose_side_by_side),
         TEST(failures_are_said),
     };
     int failed;
