@@ -46,6 +46,7 @@ int receive_start(struct receive **out, const struct conf *conf, const struct re
 {
     struct receive *receive = calloc(1, sizeof *receive);
     struct receive_settings *settings = NULL;
+    struct line_sip *lines; /* stands in shared from before its thread runs */
     int rc;
 
     if (receive == NULL)
@@ -64,7 +65,7 @@ int receive_start(struct receive **out, const struct conf *conf, const struct re
     rc = receive->state_dir == NULL ? ERROR_MEMORY : workers_and_media_start(receive, settings);
     if (rc != 0)
         goto out;
-    rc = line_sip_start(&receive->shared.lines, &receive->shared, settings);
+    rc = line_sip_start(&lines, &receive->shared, settings);
     settings = NULL; /* handed over, also when it failed */
 out:
     receive_settings_free(settings);
