@@ -79,10 +79,10 @@ class Box:
                 anchor.close()
 
     def port(self):
-        """A free port for UDP and TCP, from the first hundred of the block."""
+        """A free port for UDP and TCP, from the first 200 of the block."""
         while True:
             self._port += 1
-            assert self._port < self.ports + 100, "ports used up"
+            assert self._port < self.ports + 200, "ports used up"
             try:
                 for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                     with socket.socket(socket.AF_INET, kind) as probe:
@@ -92,7 +92,7 @@ class Box:
                 continue
 
     def media_ports(self):
-        return f"{self.ports + 100}-{self.ports + 599}"
+        return f"{self.ports + 200}-{self.ports + 599}"
 
     def path(self, *names):
         return os.path.join(self.folder, *names)

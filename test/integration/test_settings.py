@@ -88,7 +88,8 @@ def test_bad_reload_leaves_the_settings_in_force(box):
     wait_for("the mistake is logged", lambda: "nonsense" in gateway.log()[before:])
     assert gateway.process.poll() is None
     assert gateway._answers(), "the line must go on answering"
-    gateway.faxpost("status")
+    gateway.write("faxpost.ini", good)
+    assert gateway.faxpost("status")["ok"]
 
 
 def test_start_with_bad_settings_fails(box):

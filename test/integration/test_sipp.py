@@ -34,7 +34,7 @@ def sipp(box, address, scenario, transport="udp"):
     """Plays a scenario once; gives what went wrong, or None."""
     if shutil.which("sipp") is None:
         raise Skip("SIPp is not installed")
-    name = f"{scenario}-{transport}-{box.port()}"
+    name = f"{scenario}-{transport}"
     os.mkdir(box.path(name))
     command = ["sipp", address, "-sf", os.path.join(FOLDER, scenario + ".xml"), "-m", "1",
                "-t", {"udp": "u1", "tcp": "t1"}[transport], "-i", "127.0.0.1",
