@@ -37,7 +37,7 @@ struct wire_options {
 struct options {
     bool answer;
     const char *to, *from, *from_name, *file, *out, *json;
-    char *local_ip;
+    char local_ip[64];
     struct sockaddr_storage listen; /* --answer */
     bool tcp, sip_trace;
     int calls, concurrent, threads, timeout_s;

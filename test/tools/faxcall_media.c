@@ -450,6 +450,7 @@ struct media *media_new(struct media_pool *pool, int number, void *call, const c
     media->options = pool->options;
     media->thread = &pool->threads[pool->next_thread++ % pool->count];
     media->call = call;
+    media->kind = pool->options->start;
     media->fd[0] = media->fd[1] = -1;
     media->in.options = media->out.options = &pool->options->wire;
     media->in.random = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;

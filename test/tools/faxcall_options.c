@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "test/tools/faxcall.h"
 
 static const char help[] =
@@ -165,14 +166,14 @@ static void listen_read(struct options *options, const char *text)
     if (!address_make(&options->listen, address,
                       (unsigned)number_of("listen", colon + 1, 0, 65535)))
         complain("--listen takes IP:PORT, not \"%s\"", text);
-    if (options->local_ip == NULL)
-        options->local_ip = strdup(address);
+    if (options->local_ip[0] == '\0')
+        text_copy(options->local_ip, sizeof options->local_ip, address);
 }
 
 /* The address that the system would use towards HOST of sip:NUMBER@HOST:PORT. */
-static char *local_ip_find(const char *uri)
+static void local_ip_find(struct options *options, const char *uri)
 {
-    char host[200], own[100];
+    char host[200];
     const char *begin = strchr(uri, '@');
     struct sockaddr_storage address, local;
     socklen_t size = sizeof local;
@@ -190,10 +191,10 @@ static char *local_ip_find(const char *uri)
     fd = socket(address.ss_family, SOCK_DGRAM, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, address_size(&address)) != 0 ||
         getsockname(fd, (struct sockaddr *)&local, &size) != 0 ||
-        getnameinfo((struct sockaddr *)&local, size, own, sizeof own, NULL, 0, NI_NUMERICHOST) != 0)
+        getnameinfo((struct sockaddr *)&local, size, options->local_ip, sizeof options->local_ip,
+                    NULL, 0, NI_NUMERICHOST) != 0)
         complain("there is no way to %s; --local-ip helps", host);
     close(fd);
-    return strdup(own);
 }
 
 /* ---- the line -------------------------------------------------------------------------------- */
@@ -301,7 +302,7 @@ static bool call_option(struct options *options, int option, const char *name, c
     case O_TO: options->to = value; return true;
     case O_FROM: from_read(options, value); return true;
     case O_TRANSPORT: options->tcp = word_of(name, value, transports) == 1; return true;
-    case O_LOCAL_IP: options->local_ip = value; return true;
+    case O_LOCAL_IP: text_copy(options->local_ip, sizeof options->local_ip, value); return true;
     case O_CALLS: options->calls = number_of(name, value, 0, 1000000); return true;
     case O_RATE: options->rate = strtod(value, NULL); return true;
     case O_CONCURRENT: options->concurrent = number_of(name, value, 1, 10000); return true;
@@ -384,8 +385,8 @@ static void options_check(struct options *options)
         complain("--file cannot be read: %s", options->file);
     if (options->calls == 0)
         complain("--calls 0 is for --answer");
-    if (options->local_ip == NULL)
-        options->local_ip = local_ip_find(options->to);
+    if (options->local_ip[0] == '\0')
+        local_ip_find(options, options->to);
 }
 
 void options_read(struct options *out, int argc, char **argv)

@@ -27,7 +27,7 @@ struct calls {
     struct list list; /* of struct call, living */
     struct tmr next, closing;
     int placed, finished, failed;
-    bool silent, ending, closed; /* closed: libre has let go of all its sockets */
+    bool silent, ending, closed; /* closed: no SIP transaction is left */
 };
 
 struct call {
@@ -600,6 +600,7 @@ out:
     }
     tmr_cancel(&all.next);
     tmr_cancel(&all.closing);
+    mem_deref(all.sip);
     mem_deref(all.events);
     libre_close();
     return failed;

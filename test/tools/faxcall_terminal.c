@@ -265,21 +265,21 @@ void terminal_tick_t38(struct terminal *terminal)
     t38_terminal_send_timeout(terminal->t38, RTP_TICK_SAMPLES);
 }
 
+/* Both counts are at 0 until the page begins and at their end when it is over. */
 int terminal_page(const struct terminal *terminal, double *fraction)
 {
     const t30_state_t *t30 = terminal->t30;
-    int modem = t30->current_tx_type;
+    int done = t30->t4.tx.t4_t6_tx.bit_ptr, all = t30->t4.tx.image_size;
 
     *fraction = 0;
-    if (terminal->options->answer || t30->tcf_test_bits > 0 ||
-        (modem != T30_MODEM_V27TER && modem != T30_MODEM_V29 && modem != T30_MODEM_V17))
+    if (terminal->options->answer || terminal->outcome.trainings == 0 || terminal->outcome.done)
         return 0;
-    if (t30->error_correcting_mode) {
-        if (t30->ecm_frames > 0)
-            *fraction = (double)t30->ecm_current_tx_frame / t30->ecm_frames;
-    } else if (t30->t4.tx.image_size > 0) {
-        *fraction = (double)t30->t4.tx.t4_t6_tx.bit_ptr / t30->t4.tx.image_size;
+    if (t30->error_correcting_mode) { /* of this block of 64 kB; hardly a page has more than one */
+        done = t30->ecm_current_tx_frame;
+        all = t30->ecm_frames;
     }
+    if (all > 0)
+        *fraction = (double)done / all;
     return t30->tx_page_number + 1;
 }
 
