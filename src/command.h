@@ -63,6 +63,9 @@ enum { CELL_MAX = 256, BAR_MAX = 64 };
  * negative: flush right in -width. Fills up with blanks. Returns out. */
 char *cell(char out[CELL_MAX], const char *text, int width);
 
+/* The same in up to 60 characters, without blanks behind. */
+char *line_of(char out[CELL_MAX], const char *text);
+
 /* Prints such a cell, and two blanks. */
 void print_cell(const char *text, int width);
 

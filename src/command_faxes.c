@@ -60,14 +60,10 @@ int command_list(const struct command_options *options)
 static void print_pair(const char *name, const char *text)
 {
     char clean[CELL_MAX];
-    char *end;
 
     if (text[0] == '\0' || strcmp(text, "-") == 0)
         return;
-    cell(clean, text, 60);
-    for (end = clean + strlen(clean); end > clean && end[-1] == ' ';)
-        *--end = '\0';
-    printf("%-13s %s\n", name, clean);
+    printf("%-13s %s\n", name, line_of(clean, text));
 }
 
 static void print_call(const json_t *fax)

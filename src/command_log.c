@@ -13,13 +13,18 @@
 
 enum { FOLLOW_EVERY_S = 1, ROWS_AT_ONCE = 500, REPLY_CHARS = 200 };
 
-static void print_row(const struct command_options *options, const json_t *row)
+/* all: where the rows of the one document of --json are gathered; NULL: each on a line. */
+static void print_row(const struct command_options *options, json_t *row, json_t *all)
 {
     char time[CELL_MAX];
     char reply[1000];
     const char *address = member_text(row, "address");
     const char *words = member_text(row, "reply");
 
+    if (all != NULL) {
+        json_array_append(all, row);
+        return;
+    }
     if (options->json) {
         json_dumpf(row, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
         putchar('\n');
@@ -34,14 +39,15 @@ static void print_row(const struct command_options *options, const json_t *row)
 }
 
 /* Prints what comes after the row `after`, and moves it on. */
-static int print_after(const struct command_options *options, int64_t *after, size_t *out_count)
+static int print_after(const struct command_options *options, int64_t *after, json_t *all,
+                       size_t *out_count)
 {
     json_t *request = json_pack("{s:I, s:i}", "after", (json_int_t)*after, "limit",
                                 *after < 0 && options->limit > 0 ? options->limit
                                 : *after < 0                     ? 50
                                                                  : ROWS_AT_ONCE);
     json_t *reply;
-    const json_t *row;
+    json_t *row;
     size_t i;
 
     if (options->id != NULL)
@@ -56,7 +62,7 @@ static int print_after(const struct command_options *options, int64_t *after, si
     *out_count = json_array_size(json_object_get(reply, "rows"));
     json_array_foreach(json_object_get(reply, "rows"), i, row)
     {
-        print_row(options, row);
+        print_row(options, row, all);
         *after = member_number(row, "row");
     }
     json_decref(reply);
@@ -66,11 +72,12 @@ static int print_after(const struct command_options *options, int64_t *after, si
 
 int command_log(const struct command_options *options)
 {
+    json_t *all = options->json && !options->follow ? json_array() : NULL;
     int64_t after = -1;
     size_t count = 0;
     int code;
 
-    while ((code = print_after(options, &after, &count)) == EXIT_FINE && !ferror(stdout)) {
+    while ((code = print_after(options, &after, all, &count)) == EXIT_FINE && !ferror(stdout)) {
         if (count > 0)
             continue; /* there may be more */
         if (!options->follow)
@@ -79,5 +86,12 @@ int command_log(const struct command_options *options)
             after = 0;
         sleep(FOLLOW_EVERY_S);
     }
+    if (all != NULL && code == EXIT_FINE) {
+        json_t *document = json_pack("{s:b, s:O}", "ok", 1, "rows", all);
+
+        command_print_json(document);
+        json_decref(document);
+    }
+    json_decref(all);
     return code;
 }

@@ -32,23 +32,17 @@ static void print_counts(const json_t *reply)
                json_is_true(json_object_get(workers, "draining")) ? ", draining" : "");
 }
 
-/* The page that comes in, e.g. "[####------] 41%". A bar only makes sense on a screen. */
+/* The page that comes in, e.g. "[####------] 41%". */
 static void print_page(const json_t *call)
 {
     int percent =
         progress_percent((int)member_number(call, "rows"), (int)member_number(call, "y_per_m"));
     char bar[BAR_MAX];
-    char text[CELL_MAX];
+    char text[CELL_MAX] = "-";
 
-    if (member_number(call, "rows") <= 0) {
-        print_cell("-", isatty(STDOUT_FILENO) ? BAR_CELLS + 6 : 4);
-        return;
-    }
-    if (isatty(STDOUT_FILENO))
+    if (member_number(call, "rows") > 0)
         snprintf(text, sizeof text, "%s %2d%%", progress_bar(bar, percent, BAR_CELLS), percent);
-    else
-        snprintf(text, sizeof text, "%d%%", percent);
-    print_cell(text, isatty(STDOUT_FILENO) ? BAR_CELLS + 6 : 4);
+    print_cell(text, BAR_CELLS + 6);
 }
 
 static void print_calls(const json_t *calls)
@@ -112,7 +106,7 @@ static void print_servers(const json_t *reply)
             printf("up\n");
         else
             printf("down since %s: %s\n", member_time(time, server, "down_since", true) + 11,
-                   cell((char[CELL_MAX]){0}, member_text(server, "last_error"), 60));
+                   line_of((char[CELL_MAX]){0}, member_text(server, "last_error")));
     }
 }
 
@@ -152,6 +146,8 @@ static void print_status(const json_t *reply)
 
 int command_status(const struct command_options *options)
 {
+    bool runs;
+
     for (;;) {
         json_t *reply = command_ask(options, "status", NULL);
 
@@ -165,9 +161,10 @@ int command_status(const struct command_options *options)
             command_print_json(reply);
         else
             print_status(reply);
+        runs = json_is_true(json_object_get(reply, "daemon"));
         json_decref(reply);
         if (!options->watch || ferror(stdout))
-            return EXIT_FINE;
+            return runs ? EXIT_FINE : EXIT_TROUBLE;
         sleep(WATCH_EVERY_S);
         if (!isatty(STDOUT_FILENO) && !options->json)
             printf("\n");

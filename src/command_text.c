@@ -10,7 +10,7 @@
 #include "message/template.h"
 #include "src/command.h"
 
-enum { A4_LENGTH_MM = 297, ROWS_PER_M_FINE = 7700 };
+enum { A4_LENGTH_MM = 297, ROWS_PER_M_FINE = 7700, LINE_WIDTH = 60 };
 
 /* Characters of UTF-8 text, which is valid here. */
 static size_t length_of(const char *text)
@@ -42,8 +42,8 @@ char *cell(char out[CELL_MAX], const char *text, int width)
     size_t length;
     size_t blanks;
 
-    if (wanted > 60)
-        wanted = 60;
+    if (wanted > LINE_WIDTH)
+        wanted = LINE_WIDTH;
     template_clean_text(clean, sizeof clean, text, wanted + 1);
     length = length_of(clean);
     if (length > wanted) {
@@ -60,6 +60,16 @@ char *cell(char out[CELL_MAX], const char *text, int width)
         memset(out + strlen(clean), ' ', blanks);
         out[strlen(clean) + blanks] = '\0';
     }
+    return out;
+}
+
+char *line_of(char out[CELL_MAX], const char *text)
+{
+    char *end;
+
+    cell(out, text, LINE_WIDTH);
+    for (end = out + strlen(out); end > out && end[-1] == ' ';)
+        *--end = '\0';
     return out;
 }
 

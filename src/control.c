@@ -303,13 +303,17 @@ int control_start(struct control **out, struct loop *loop, const char *run_dir,
         timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), timer_ready, control};
     if (control->listener.fd < 0 || control->timer.fd < 0 ||
         timerfd_settime(control->timer.fd, 0, &every, NULL) < 0 ||
-        loop_add(loop, &control->listener, EPOLLIN) < 0 ||
         loop_add(loop, &control->timer, EPOLLIN) < 0) {
         control_stop(control);
         return ERROR_IO;
     }
     *out = control;
     return 0;
+}
+
+int control_open(struct control *control)
+{
+    return loop_add(control->loop, &control->listener, EPOLLIN);
 }
 
 static void watch_close(struct loop *loop, struct loop_watch *watch)

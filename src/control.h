@@ -19,11 +19,14 @@ enum {
 
 struct control;
 
-/* Makes the socket (mode 0660) and serves it in the loop. context is copied, but for may_change,
- * which each client has of its own. reload() asks the supervisor; the client waits until
- * control_reload_result(). Errors are logged. */
+/* Makes the socket (mode 0660); clients wait until control_open(). context is copied, but for
+ * may_change, which each client has of its own. reload() asks the supervisor; the client waits
+ * until control_reload_result(). Errors are logged. */
 int control_start(struct control **out, struct loop *loop, const char *run_dir,
                   const struct control_context *context, void (*reload)(void));
+
+/* Serves clients from now on: all of faxpost is up. */
+int control_open(struct control *control);
 
 /* The outcome of a reload, to all clients that wait for one. */
 void control_reload_result(struct control *control, int error, const char *text);

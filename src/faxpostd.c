@@ -90,6 +90,7 @@ static int dump(const struct options *options)
 static int daemon_log_open(const struct settings *settings)
 {
     char path[PATH_MAX];
+    struct stat st;
     int fd = sd_journal_stream_fd("faxpostd", 6, 1);
 
     if (fd >= 0) {
@@ -98,7 +99,12 @@ static int daemon_log_open(const struct settings *settings)
     }
     snprintf(path, sizeof path, "%s/faxpostd.log",
              conf_text(settings->file[SETTINGS_FAXPOST], "gateway", NULL, "state_dir"));
-    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
+    if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+        close(fd);
+        errno = EINVAL;
+        fd = -1;
+    }
     if (fd < 0)
         fprintf(stderr, "faxpostd: there is no journal, and no log file can be made: %s: %s\n",
                 path, strerror(errno));
@@ -176,13 +182,21 @@ static int run(const struct options *options)
         free(path);
         return EXIT_SETTINGS;
     }
-    if (chdir("/") < 0)
-        return EXIT_TROUBLE;
+    log_open("supervisor", (enum log_level)conf_choice(settings->file[SETTINGS_FAXPOST], "gateway",
+                                                       NULL, "log_level"));
     umask(022);
+    if (chdir("/") < 0 || account_find(&supervisor.account, settings->file[SETTINGS_FAXPOST]) < 0 ||
+        folders_prepare(settings->file[SETTINGS_FAXPOST], &supervisor.account) < 0) {
+        settings_free(settings);
+        free(path);
+        return EXIT_TROUBLE;
+    }
     if (!options->foreground && getenv("NOTIFY_SOCKET") == NULL)
         supervisor.started_fd = daemon_become(settings);
     log_open("supervisor", (enum log_level)conf_choice(settings->file[SETTINGS_FAXPOST], "gateway",
                                                        NULL, "log_level"));
+    log_open("supervisor", (enum log_level)conf_choice(settings->file[SETTINGS_FAXPOST], "gateway",
+                                                       NULL, "log_level")); /* now of the daemon */
     settings_warn(settings, settings_log_problem, &warning);
     supervisor.conf_path = path;
     code = supervisor_run(settings, &supervisor);

@@ -128,6 +128,10 @@ static void message_came(struct side *side, struct role_message *message)
         }
         break;
     case ROLE_PING: role_tell(ROLE_PONG, 0, NULL); break;
+    case ROLE_RUNNING:
+        if (side->started && actions->running != NULL)
+            actions->running();
+        break;
     case ROLE_DRAIN:
         if (side->started && actions->drain != NULL)
             actions->drain();

@@ -21,6 +21,7 @@ enum role_message_type {
     ROLE_SETTINGS,       /* number: which of enum settings_file came (bits); a memfd for each */
     ROLE_COMPOSE_SOCKET, /* one descriptor: the socket between deliver and compose */
     ROLE_PING,
+    ROLE_RUNNING,       /* all roles are up */
     ROLE_DRAIN,         /* take nothing new */
     ROLE_STOP,          /* end in order */
     ROLE_RELOAD_RESULT, /* number: 0 or an error; text: problems, a line each */
@@ -71,6 +72,7 @@ struct role_actions {
     int (*reload)(const struct settings *settings);
     void (*compose_socket)(int fd); /* fd is the action's */
     void (*reload_result)(int error, const char *text);
+    void (*running)(void);
     void (*drain)(void);
     void (*stop)(void); /* also after a failed start */
 };

@@ -103,6 +103,12 @@ static void reload_result(int error, const char *text)
     control_reload_result(self.control, error, text);
 }
 
+static void running(void)
+{
+    if (control_open(self.control) < 0)
+        log_error("control socket cannot be served: faxpost commands will not work");
+}
+
 static void drain(void)
 {
     dispatch_drain(self.dispatch);
@@ -123,6 +129,7 @@ const struct role_actions role_deliver_actions = {
     .reload = reload,
     .compose_socket = compose_socket,
     .reload_result = reload_result,
+    .running = running,
     .drain = drain,
     .stop = stop,
 };

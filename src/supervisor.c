@@ -54,7 +54,6 @@ enum phase {
 struct supervisor {
     const struct supervisor_options *options;
     struct settings *settings;
-    struct account account;
     struct loop *loop;
     struct child child[ROLE_COUNT];
     struct loop_watch signals;
@@ -206,6 +205,7 @@ static void all_ready(struct supervisor *s)
     s->phase = PHASE_RUNNING;
     log_info("started pid=%d state_dir=%s", (int)getpid(),
              conf_text(s->settings->file[SETTINGS_FAXPOST], "gateway", NULL, "state_dir"));
+    role_say(s, ROLE_DELIVER, ROLE_RUNNING);
     sd_notify(0, "READY=1\nSTATUS=taking calls");
     if (s->options->started_fd >= 0)
         file_write_all(s->options->started_fd, "+", 1);
@@ -299,6 +299,8 @@ static void child_is_ready(struct supervisor *s, struct child *child)
         return;
     child->state = CHILD_READY;
     log_info("role ready role=%s pid=%d", role_text(child->role), (int)child->pid);
+    if (child->role == ROLE_DELIVER && s->phase != PHASE_STARTING)
+        role_say(s, ROLE_DELIVER, ROLE_RUNNING);
     if (child->role != ROLE_RECEIVE)
         give_compose_socket(s);
     else if (s->phase == PHASE_DRAINING)
@@ -396,7 +398,7 @@ static void start_due(struct supervisor *s)
 
         if (!may_start(s, child))
             continue;
-        if (child_start(child, &s->account, now()) < 0) {
+        if (child_start(child, &s->options->account, now()) < 0) {
             child->backoff_ms = child_backoff(child->backoff_ms, 0);
             child->start_at_ms = now() + child->backoff_ms;
             continue;
@@ -556,9 +558,7 @@ int supervisor_run(struct settings *settings, const struct supervisor_options *o
     for (i = 0; i < ROLE_COUNT; i++)
         s.child[i] = (struct child){.role = (enum role)i, .channel = -1, .kill_at_ms = INT64_MAX};
     s.signals.fd = -1;
-    if (account_find(&s.account, settings->file[SETTINGS_FAXPOST]) < 0 ||
-        folders_prepare(settings->file[SETTINGS_FAXPOST], &s.account) < 0 ||
-        loop_new(&s.loop) < 0 || signals_open(&s) < 0) {
+    if (loop_new(&s.loop) < 0 || signals_open(&s) < 0) {
         s.exit_code = EXIT_TROUBLE;
         s.phase = PHASE_END;
     }
