@@ -78,8 +78,8 @@ class Box:
             except OSError:
                 anchor.close()
 
-    def port(self):
-        """A free port for UDP and TCP, from the first 200 of the block."""
+    def port(self, width=1):
+        """A free port for UDP and TCP, from the first 200 of the block, and some behind it."""
         while True:
             self._port += 1
             assert self._port < self.ports + 200, "ports used up"
@@ -87,7 +87,8 @@ class Box:
                 for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                     with socket.socket(socket.AF_INET, kind) as probe:
                         probe.bind(("127.0.0.1", self._port))
-                return self._port
+                self._port += width - 1
+                return self._port - width + 1
             except OSError:
                 continue
 

@@ -38,7 +38,7 @@ def sipp(box, address, scenario, transport="udp"):
     os.mkdir(box.path(name))
     command = ["sipp", address, "-sf", os.path.join(FOLDER, scenario + ".xml"), "-m", "1",
                "-t", {"udp": "u1", "tcp": "t1"}[transport], "-i", "127.0.0.1",
-               "-p", str(box.port()), "-mi", "127.0.0.1", "-mp", str(box.port()), "-nostdin",
+               "-p", str(box.port()), "-mi", "127.0.0.1", "-mp", str(box.port(4)), "-nostdin",
                "-timeout", "30", "-timeout_error", "-trace_err", "-error_file", "errors"]
     try:
         done = subprocess.run(command, cwd=box.path(name), capture_output=True, text=True,
