@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 
 #include <spandsp.h>
-#include <tiffio.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -28,13 +27,6 @@ enum {
 };
 
 static int sink_fd = -1; /* written by session_library_init() only, before any thread */
-
-static void tiff_is_silent(const char *module, const char *format, va_list ap)
-{
-    (void)module;
-    (void)format;
-    (void)ap;
-}
 
 static int no_packet(t38_core_state_t *t38, void *user, const uint8_t *ifp, int length, int copies)
 {
@@ -81,8 +73,7 @@ int session_library_init(void)
         log_error("library name=spandsp error=\"no memfd for its file\"");
         return ERROR_IO;
     }
-    TIFFSetErrorHandler(tiff_is_silent);
-    TIFFSetWarningHandler(tiff_is_silent);
+    page_image_library_init();
     return 0;
 }
 

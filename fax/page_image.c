@@ -4,17 +4,30 @@
  */
 #include "fax/page_image.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <tiffio.h>
 
 #include "base/error.h"
 
 enum { OUTPUT_MAX_BYTES = 64 * 1024 * 1024 };
+
+static void be_silent(const char *module, const char *format, va_list ap)
+{
+    (void)module;
+    (void)format;
+    (void)ap;
+}
+
+void page_image_library_init(void)
+{
+    TIFFSetErrorHandler(be_silent);
+    TIFFSetWarningHandler(be_silent);
+}
 
 /* ---- a TIFF in memory ----------------------------------------------------------------------- */
 
@@ -199,5 +212,7 @@ int page_print_is_like(const struct page_print *a, const struct page_print *b)
             j++;
         }
     }
+    if (shorter == 0)
+        return a->count == b->count;
     return common * 2 >= shorter;
 }

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Once per process, before any thread: libtiff's messages go nowhere, its results are checked. */
+void page_image_library_init(void);
+
 /* Rows of a page; one bit a pixel, most significant first, 1 is black. */
 struct page_bitmap {
     const uint8_t *rows; /* not owned */
@@ -34,8 +37,8 @@ struct page_print {
 int page_print_take(struct page_print *out, const struct page_bitmap *page);
 void page_print_free(struct page_print *print);
 
-/* True when at least half of the inked rows of the shorter page are in the other one. Two pages
- * without ink are alike. */
+/* True when at least half of the inked rows of the shorter page are in the other one. A page
+ * without ink is like another without ink only. */
 int page_print_is_like(const struct page_print *a, const struct page_print *b);
 
 #endif

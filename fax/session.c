@@ -169,7 +169,8 @@ static void on_page(void *user, const struct page_bitmap *bitmap)
     session->page_is_new = true;
     session->page_failed = false;
     session->produced++;
-    if (session->rejected_waits && page_print_take(&print, bitmap) == 0) {
+    if (session->rejected_waits && session->rejected.rows != NULL &&
+        page_print_take(&print, bitmap) == 0) {
         if (page_print_is_like(&session->rejected, &print)) {
             session->rejected_waits = false; /* the page that was refused has come again */
             page_print_free(&session->rejected);
@@ -278,7 +279,10 @@ static bool on_sends(void *user, const uint8_t *frame, size_t length)
         session_cng_in(session); /* the latest moment to ask for T.38 */
         break;
     case FCF_DCN: salvage(session); break;
-    case FCF_RTN: session->last_answer = fcf; break;
+    case FCF_RTN:
+        session->last_answer = fcf;
+        session->rejected_waits = true; /* also when it had no row that could be kept */
+        break;
     default: break;
     }
     if (session->gate.command_length > 0)

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session_rig.h - a session on a line in virtual time, with the library's own terminal as the
+ * sender at the far end, plain as the library has it.
+ */
+#ifndef FAXPOST_TEST_SESSION_RIG_H
+#define FAXPOST_TEST_SESSION_RIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fax/session.h"
+
+enum { RIG_PAGES_MAX = 16 };
+
+/* What the sender is to do, and what the line and the disk do to it. */
+struct rig_case {
+    const char *name;
+    enum session_media media;
+    bool ecm;
+    int pages;
+    int rows;                /* of each page; 0: 300 */
+    int compression;         /* T30_SUPPORT_*; 0: all */
+    int modems;              /* 0: all */
+    int x_dpi, y_dpi, width; /* 0: 204, 196, 1728 */
+    int store_ms;            /* how long a store takes */
+    int store_fails_at;      /* the n-th store fails; 0: none */
+    int lose_mcf;            /* the n-th MCF is lost on the line; 0: none */
+    bool lose_dcn;           /* the sender's DCN is lost */
+    int hangup_page;         /* the sender is gone after page n was confirmed … */
+    int hangup_ms;           /* … and this many ms more */
+    int switch_ms;           /* audio: a switch to T.38 at this time; 0: none */
+    bool noisy_page;         /* the first page is damaged on the line: RTN */
+};
+
+struct rig_result {
+    bool sender_ended;
+    int sender_code;  /* T30_ERR_* */
+    int sender_pages; /* that it believes confirmed */
+    bool session_ended;
+    int64_t seconds; /* virtual */
+    struct call_info info;
+    int stored;                        /* pages handed out to be stored */
+    int unconfirmed;                   /* pieces handed out as unconfirmed */
+    uint64_t page_hash[RIG_PAGES_MAX]; /* of the pixels, by number */
+    int asked_t38;
+    int rnr, mcf, dcn, rtn; /* frames that went out */
+    char trace[16384];
+};
+
+/* Runs one call to its end, at most 600 virtual seconds. */
+void rig_run(struct rig_result *out, const struct rig_case *rig_case);
+
+/* The pixels of page n (from 1) of the document that rig_run() sends. */
+uint64_t rig_page_hash(const struct rig_case *rig_case, int number);
+
+/* A session fed frame by frame over T.38, for frames that no real sender makes. */
+struct manual;
+struct manual *manual_new(bool ecm);
+void manual_free(struct manual *manual);
+/* V.21 frames, or frames of the image carrier; `final` ends the signal. */
+void manual_v21(struct manual *manual, const uint8_t *frame, size_t length, bool final);
+void manual_image_frame(struct manual *manual, const uint8_t *frame, size_t length, bool end);
+void manual_image_octets(struct manual *manual, const uint8_t *octets, size_t length, bool end);
+/* DIS, DCS, TCF, CFR. dcs may be changed before: NULL takes V.17 14400, ECM and T.6 as asked. */
+void manual_begin(struct manual *manual, const uint8_t *dcs, size_t length);
+/* Lets virtual time pass; store outcomes are posted at once. */
+void manual_wait(struct manual *manual, int ms);
+/* The last V.21 frame that came from the session, its length (0: none since the last call). */
+size_t manual_heard(struct manual *manual, uint8_t *frame, size_t size);
+/* Waits up to ms for a frame and gives its control field, 0 for none. */
+uint8_t manual_expect(struct manual *manual, int ms);
+bool manual_ended(const struct manual *manual);
+struct session *manual_session(struct manual *manual);
+int manual_stored(const struct manual *manual);
+int manual_unconfirmed(const struct manual *manual);
+
+#endif

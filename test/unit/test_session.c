@@ -1,0 +1,687 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_session.c - whole calls on virtual time: what the sender was told, what was stored, and the
+ * verdict. The tests that spec/gate.md names are all here.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fax/frames.h"
+#include "test/unit/session_rig.h"
+
+enum { OK = 0, T4_1D = 0x02, T4_2D = 0x04, V27TER = 1, V29 = 2 };
+
+struct expected {
+    struct rig_case c;
+    bool sender_is_content;
+    int sender_pages;
+    enum call_verdict verdict;
+    int confirmed;
+    int unconfirmed; /* pages or pieces stored, not confirmed */
+    int rnr;         /* least number of RNR that went out */
+};
+
+#define T38   SESSION_T38
+#define AUDIO SESSION_AUDIO
+
+static const struct expected calls[] = {
+    /* ---- every way a page can come in */
+    {{.name = "T.38, ECM", .media = T38, .ecm = true, .pages = 2}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{.name = "T.38, no ECM", .media = T38, .pages = 2}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{.name = "audio, ECM", .media = AUDIO, .ecm = true, .pages = 2},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    {{.name = "audio, no ECM", .media = AUDIO, .pages = 2}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{.name = "audio, T.4 1-D", .media = AUDIO, .pages = 1, .compression = T4_1D},
+     true,
+     1,
+     CALL_COMPLETE,
+     1,
+     0,
+     0},
+    {{.name = "audio, T.4 2-D", .media = AUDIO, .pages = 1, .compression = T4_2D},
+     true,
+     1,
+     CALL_COMPLETE,
+     1,
+     0,
+     0},
+    {{.name = "ECM, T.4 1-D", .media = T38, .ecm = true, .pages = 1, .compression = T4_1D},
+     true,
+     1,
+     CALL_COMPLETE,
+     1,
+     0,
+     0},
+    {{.name = "ECM, T.4 2-D", .media = T38, .ecm = true, .pages = 1, .compression = T4_2D},
+     true,
+     1,
+     CALL_COMPLETE,
+     1,
+     0,
+     0},
+    {{.name = "audio, V.29", .media = AUDIO, .ecm = true, .pages = 1, .modems = V29},
+     true,
+     1,
+     CALL_COMPLETE,
+     1,
+     0,
+     0},
+    {{.name = "audio, V.27ter", .media = AUDIO, .ecm = true, .pages = 1, .modems = V27TER},
+     true,
+     1,
+     CALL_COMPLETE,
+     1,
+     0,
+     0},
+    {{.name = "204x98", .media = T38, .ecm = true, .pages = 1, .y_dpi = 98, .rows = 150},
+     true,
+     1,
+     CALL_COMPLETE,
+     1,
+     0,
+     0},
+    {{.name = "204x391", .media = T38, .ecm = true, .pages = 1, .y_dpi = 391},
+     true,
+     1,
+     CALL_COMPLETE,
+     1,
+     0,
+     0},
+    {{.name = "300x300",
+      .media = T38,
+      .ecm = true,
+      .pages = 1,
+      .x_dpi = 300,
+      .y_dpi = 300,
+      .width = 2592},
+     true,
+     1,
+     CALL_COMPLETE,
+     1,
+     0,
+     0},
+    {{.name = "408x391",
+      .media = T38,
+      .ecm = true,
+      .pages = 1,
+      .x_dpi = 408,
+      .y_dpi = 391,
+      .width = 3456},
+     true,
+     1,
+     CALL_COMPLETE,
+     1,
+     0,
+     0},
+    {{.name = "B4", .media = T38, .ecm = true, .pages = 1, .width = 2048},
+     true,
+     1,
+     CALL_COMPLETE,
+     1,
+     0,
+     0},
+    {{.name = "A3", .media = T38, .ecm = true, .pages = 1, .width = 2432},
+     true,
+     1,
+     CALL_COMPLETE,
+     1,
+     0,
+     0},
+    {{.name = "several ECM blocks", .media = T38, .ecm = true, .pages = 1, .rows = 3000},
+     true,
+     1,
+     CALL_COMPLETE,
+     1,
+     0,
+     0},
+    {{.name = "audio, then T.38", .media = AUDIO, .ecm = true, .pages = 2, .switch_ms = 3000},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    /* ---- the store takes its time, or fails */
+    {{.name = "2 s, T.38 ECM", .media = T38, .ecm = true, .pages = 2, .store_ms = 2000},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    {{.name = "2 s, T.38", .media = T38, .pages = 2, .store_ms = 2000},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    {{.name = "2 s, audio ECM", .media = AUDIO, .ecm = true, .pages = 2, .store_ms = 2000},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    {{.name = "2 s, audio", .media = AUDIO, .pages = 2, .store_ms = 2000},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    {{.name = "3.5 s, T.38 ECM", .media = T38, .ecm = true, .pages = 2, .store_ms = 3500},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     2},
+    {{.name = "3.5 s, T.38", .media = T38, .pages = 2, .store_ms = 3500},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    {{.name = "3.5 s, audio ECM", .media = AUDIO, .ecm = true, .pages = 2, .store_ms = 3500},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     2},
+    {{.name = "3.5 s, audio", .media = AUDIO, .pages = 2, .store_ms = 3500},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    {{.name = "10 s, T.38 ECM", .media = T38, .ecm = true, .pages = 2, .store_ms = 10000},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     4},
+    {{.name = "10 s, audio ECM", .media = AUDIO, .ecm = true, .pages = 2, .store_ms = 10000},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     4},
+    {{.name = "30 s, T.38 ECM", .media = T38, .ecm = true, .pages = 2, .store_ms = 30000},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     10},
+    {{.name = "30 s, audio ECM", .media = AUDIO, .ecm = true, .pages = 2, .store_ms = 30000},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     10},
+    {{.name = "30 s, T.38", .media = T38, .pages = 2, .store_ms = 30000},
+     false,
+     0,
+     CALL_EMPTY,
+     0,
+     1,
+     0},
+    {{.name = "30 s, audio", .media = AUDIO, .pages = 2, .store_ms = 30000},
+     false,
+     0,
+     CALL_EMPTY,
+     0,
+     1,
+     0},
+    {{.name = "70 s, T.38 ECM", .media = T38, .ecm = true, .pages = 2, .store_ms = 70000},
+     false,
+     0,
+     CALL_EMPTY,
+     0,
+     1,
+     10},
+    {{.name = "fails, T.38 ECM", .media = T38, .ecm = true, .pages = 3, .store_fails_at = 2},
+     false,
+     1,
+     CALL_PARTIAL,
+     1,
+     1,
+     0},
+    {{.name = "fails, T.38", .media = T38, .pages = 3, .store_fails_at = 2},
+     false,
+     1,
+     CALL_PARTIAL,
+     1,
+     1,
+     0},
+    {{.name = "fails, audio ECM", .media = AUDIO, .ecm = true, .pages = 3, .store_fails_at = 2},
+     false,
+     1,
+     CALL_PARTIAL,
+     1,
+     1,
+     0},
+    {{.name = "fails, audio", .media = AUDIO, .pages = 3, .store_fails_at = 2},
+     false,
+     1,
+     CALL_PARTIAL,
+     1,
+     1,
+     0},
+    /* ---- the line loses an answer, or the end */
+    {{.name = "MCF lost, last ECM page", .media = T38, .ecm = true, .pages = 2, .lose_mcf = 2},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    {{.name = "MCF lost, last ECM page, audio",
+      .media = AUDIO,
+      .ecm = true,
+      .pages = 2,
+      .lose_mcf = 2},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    {{.name = "MCF lost, first page", .media = T38, .ecm = true, .pages = 2, .lose_mcf = 1},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    {{.name = "MCF lost, no ECM", .media = AUDIO, .pages = 2, .lose_mcf = 1},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    {{.name = "MCF lost, no ECM, last page", .media = T38, .pages = 2, .lose_mcf = 2},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    {{.name = "DCN lost, ECM", .media = T38, .ecm = true, .pages = 2, .lose_dcn = true},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    {{.name = "DCN lost", .media = AUDIO, .pages = 2, .lose_dcn = true},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     0,
+     0},
+    /* ---- the sender goes */
+    {{.name = "gone between pages",
+      .media = T38,
+      .ecm = true,
+      .pages = 3,
+      .hangup_page = 2,
+      .hangup_ms = 100},
+     false,
+     0,
+     CALL_PARTIAL,
+     2,
+     0,
+     0},
+    {{.name = "gone in a page, ECM",
+      .media = T38,
+      .ecm = true,
+      .pages = 3,
+      .rows = 1200,
+      .hangup_page = 2,
+      .hangup_ms = 9000},
+     false,
+     0,
+     CALL_PARTIAL,
+     2,
+     1,
+     0},
+    {{.name = "gone in a page",
+      .media = AUDIO,
+      .pages = 3,
+      .rows = 1200,
+      .hangup_page = 2,
+      .hangup_ms = 8000},
+     false,
+     0,
+     CALL_PARTIAL,
+     2,
+     1,
+     0},
+    /* ---- a page that was refused comes again */
+    {{.name = "RTN and a repeat", .media = T38, .pages = 2, .noisy_page = true},
+     true,
+     2,
+     CALL_COMPLETE,
+     2,
+     1,
+     0},
+};
+
+static void test_calls(void **state)
+{
+    static struct rig_result result;
+    size_t failures = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        const struct expected *e = &calls[i];
+        bool content;
+        bool same = true;
+
+        rig_run(&result, &e->c);
+        content = result.sender_ended && result.sender_code == OK;
+        for (int page = 1; page <= e->confirmed; page++)
+            same = same && result.page_hash[page] == rig_page_hash(&e->c, page);
+        if (content == e->sender_is_content && result.session_ended &&
+            (!content || result.sender_pages == e->sender_pages) &&
+            result.info.verdict == e->verdict && result.info.pages == e->confirmed &&
+            result.info.unconfirmed == e->unconfirmed && result.rnr >= e->rnr && same)
+            continue;
+        failures++;
+        print_error(
+            "%s: sender %d/%d pages %d, verdict %s, pages %d, unconfirmed %d, RNR %d, %s\n%s",
+            e->c.name, result.sender_ended, result.sender_code, result.sender_pages,
+            call_verdict_text(result.info.verdict), result.info.pages, result.info.unconfirmed,
+            result.rnr, same ? "same" : "DIFFERENT", result.trace);
+    }
+    assert_int_equal(failures, 0);
+}
+
+/* A caller's identities, and the question for T.38 that an audio call puts once. */
+static void test_identities(void **state)
+{
+    static struct rig_result result;
+    const struct rig_case c = {.name = "identities", .media = AUDIO, .ecm = true, .pages = 1};
+
+    (void)state;
+    rig_run(&result, &c);
+    assert_string_equal(result.info.station, "+1 555 1234");
+    assert_string_equal(result.info.subaddress, "42");
+    assert_string_equal(result.info.sender, "SENDER");
+    assert_int_equal(result.info.bit_rate, 14400);
+    assert_true(result.info.ecm);
+    assert_string_equal(result.info.compression, "T.6");
+    assert_int_equal(result.asked_t38, 1);
+}
+
+/* ---- frames that no real sender makes ------------------------------------------------------- */
+
+static const uint8_t rcp[] = {0xff, 0x03, FCF_RCP};
+
+/* One FCD frame; `fill` in all 256 octets of image. */
+static void send_fcd(struct manual *manual, uint8_t number, uint8_t fill, size_t octets)
+{
+    uint8_t frame[260];
+
+    memset(frame, fill, sizeof frame);
+    frame[0] = 0xff;
+    frame[1] = 0x03;
+    frame[2] = FCF_FCD;
+    frame[3] = number;
+    manual_image_frame(manual, frame, 4 + octets, false);
+}
+
+static uint8_t send_pps(struct manual *manual, uint8_t next, uint8_t page, uint8_t block,
+                        uint8_t frames)
+{
+    const uint8_t pps[] = {0xff, 0x13, FCF_PPS | 1, next, page, block, (uint8_t)(frames - 1)};
+
+    manual_image_frame(manual, rcp, sizeof rcp, true);
+    manual_wait(manual, 100);
+    manual_v21(manual, pps, sizeof pps, true);
+    return manual_expect(manual, 8000);
+}
+
+static struct manual *ecm_call(void)
+{
+    struct manual *manual = manual_new(true);
+
+    manual_begin(manual, NULL, 0);
+    assert_int_equal(manual_expect(manual, 5000), FCF_CFR);
+    manual_wait(manual, 500);
+    return manual;
+}
+
+static enum call_verdict verdict_of(struct manual *manual)
+{
+    struct call_info info = {0};
+
+    session_describe(manual_session(manual), &info);
+    return info.verdict;
+}
+
+static void test_page_without_rows(void **state)
+{
+    struct manual *manual = ecm_call();
+
+    (void)state;
+    /* EOFB and nothing else: T.6 of a page without a row */
+    uint8_t frame[260] = {0xff, 0x03, FCF_FCD, 0, 0x00, 0x08, 0x80};
+
+    manual_image_frame(manual, frame, sizeof frame, false);
+    assert_int_equal(send_pps(manual, FCF_EOP, 0, 0, 1), FCF_DCN);
+    manual_wait(manual, 5000);
+    assert_true(manual_ended(manual));
+    assert_int_equal(manual_stored(manual), 0);
+    assert_int_equal(verdict_of(manual), CALL_EMPTY);
+    manual_free(manual);
+}
+
+static void test_page_255_first(void **state)
+{
+    struct manual *manual = ecm_call();
+
+    (void)state;
+    send_fcd(manual, 0, 0x55, 256);
+    assert_int_equal(send_pps(manual, FCF_MPS, 255, 0, 1), FCF_DCN);
+    assert_int_equal(manual_stored(manual), 0);
+    manual_free(manual);
+}
+
+static void test_block_within_page(void **state)
+{
+    struct manual *manual = ecm_call();
+
+    (void)state;
+    for (int i = 0; i < 8; i++)
+        send_fcd(manual, (uint8_t)i, 0x35, 256);
+    assert_int_equal(send_pps(manual, FCF_NULL, 0, 0, 8), FCF_MCF); /* not gated */
+    assert_int_equal(manual_stored(manual), 0);
+    manual_wait(manual, 300);
+    for (int i = 0; i < 8; i++)
+        send_fcd(manual, (uint8_t)i, 0x35, 256);
+    assert_int_equal(send_pps(manual, FCF_EOP, 0, 1, 8), FCF_MCF);
+    assert_int_equal(manual_stored(manual), 1);
+    manual_wait(manual, 60000);
+    assert_true(manual_ended(manual));
+    assert_int_equal(verdict_of(manual), CALL_COMPLETE);
+    manual_free(manual);
+}
+
+/* Half a million rows in one block: refused before the core takes them. */
+static void test_too_many_rows(void **state)
+{
+    struct manual *manual = ecm_call();
+
+    (void)state;
+    for (int i = 0; i < 256; i++)
+        send_fcd(manual, (uint8_t)i, 0xff, 256);
+    assert_int_equal(send_pps(manual, FCF_EOP, 0, 0, 0), FCF_DCN);
+    assert_int_equal(manual_stored(manual), 0);
+    manual_free(manual);
+}
+
+/* Frames that break the packaged core. None may be answered as if it were good, none may kill. */
+static void test_hostile_frames(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t frame[40];
+        size_t length;
+    } frames[] = {
+        {"FCD of 3", {0xff, 0x03, FCF_FCD}, 3},
+        {"FCD of 4", {0xff, 0x03, FCF_FCD, 1}, 4},
+        {"PPS of 3", {0xff, 0x13, FCF_PPS | 1}, 3},
+        {"PPS of 6", {0xff, 0x13, FCF_PPS | 1, FCF_EOP, 0, 0}, 6},
+        {"CTC of 3", {0xff, 0x13, FCF_CTC | 1}, 3},
+        {"CTC of an unknown rate", {0xff, 0x13, FCF_CTC | 1, 0, 0xff}, 5},
+        {"EOR of 3", {0xff, 0x13, FCF_EOR | 1}, 3},
+        {"DCS of 5", {0xff, 0x13, FCF_DCS | 1, 0, 0x62}, 5},
+        {"DCS of 40", {0xff, 0x13, FCF_DCS | 1, 0, 0x62, 0xf8, 0xc4, 0x80, 0x80, 0x80}, 40},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
+        struct manual *manual = ecm_call();
+
+        manual_image_frame(manual, frames[i].frame, frames[i].length, false);
+        manual_v21(manual, frames[i].frame, frames[i].length, true);
+        /* the call goes on as if the frame had been damaged */
+        manual_wait(manual, 200);
+        for (int n = 0; n < 4; n++)
+            send_fcd(manual, (uint8_t)n, 0x35, 256);
+        if (send_pps(manual, FCF_EOP, 0, 0, 4) != FCF_MCF)
+            fail_msg("%s: the page after it was not confirmed", frames[i].name);
+        assert_int_equal(manual_stored(manual), 1);
+        manual_free(manual);
+    }
+}
+
+static void test_dcs_that_asks_too_much(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t dcs[12];
+        size_t length;
+    } frames[] = {
+        {"both width bits", {0xff, 0x13, 0x83, 0x00, 0x62, 0xfb, 0x44}, 7},
+        {"an unknown rate", {0xff, 0x13, 0x83, 0x00, 0x7e, 0xf8, 0x44}, 7},
+        {"T.85, which we do not offer",
+         {0xff, 0x13, 0x83, 0x00, 0x62, 0xf8, 0xc4, 0x80, 0x80, 0x80, 0x80, 0x80},
+         12},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct manual *manual = manual_new(true);
+
+        manual_begin(manual, frames[i].dcs, frames[i].length);
+        if (manual_expect(manual, 8000) != FCF_DCN)
+            fail_msg("%s: not refused", frames[i].name);
+        manual_wait(manual, 5000);
+        assert_true(manual_ended(manual));
+        manual_free(manual);
+    }
+}
+
+/* Silence at any point ends the call in bounded time. */
+static void test_silence_ends(void **state)
+{
+    (void)state;
+    for (int stage = 0; stage < 4; stage++) {
+        struct manual *manual = stage == 0 ? manual_new(true) : ecm_call();
+
+        if (stage >= 2)
+            send_fcd(manual, 0, 0x35, 256);
+        if (stage == 3)
+            send_pps(manual, FCF_MPS, 0, 0, 1);
+        manual_wait(manual, 300000);
+        assert_true(manual_ended(manual));
+        assert_int_equal(manual_stored(manual), stage == 3);
+        assert_int_equal(manual_unconfirmed(manual), stage == 2);
+        manual_free(manual);
+    }
+}
+
+/* RTN, and then the sender goes on with another page: the fax is doubtful. */
+static void test_rtn_and_next_page(void **state)
+{
+    static uint8_t garbage[6000];
+    static uint8_t white[6000];
+    struct manual *manual = manual_new(false);
+    const uint8_t mps[] = {0xff, 0x13, FCF_MPS | 1};
+    const uint8_t eop[] = {0xff, 0x13, FCF_EOP | 1};
+    size_t used = 0;
+
+    (void)state;
+    /* rows of T.4 1-D: EOL, white 1728 (make-up 1728 and 0), LSB first */
+    for (int row = 0; row < 200; row++) {
+        static const uint8_t bits[] = "000000000001"
+                                      "010011011"
+                                      "00110101"
+                                      "000";
+
+        for (size_t b = 0; bits[b] != 0; b++, used++)
+            if (bits[b] == '1')
+                white[used / 8] |= (uint8_t)(1u << (used % 8));
+    }
+    /* a few good rows, then noise with an end of line here and there */
+    for (size_t i = 0; i < sizeof garbage; i++)
+        garbage[i] = i < 200 ? white[i] : i % 60 == 0 ? 0 : i % 60 == 1 ? 0x80 : (uint8_t)(i * 37);
+    manual_begin(manual, NULL, 0);
+    assert_int_equal(manual_expect(manual, 5000), FCF_CFR);
+    manual_wait(manual, 300);
+    manual_image_octets(manual, garbage, sizeof garbage, true);
+    manual_wait(manual, 100);
+    manual_v21(manual, mps, sizeof mps, true);
+    assert_int_equal(manual_expect(manual, 8000), FCF_RTN);
+    manual_wait(manual, 300);
+    manual_image_octets(manual, white, used / 8, true);
+    manual_wait(manual, 100);
+    manual_v21(manual, eop, sizeof eop, true);
+    assert_int_equal(manual_expect(manual, 8000), FCF_MCF);
+    manual_wait(manual, 60000);
+    assert_true(manual_ended(manual));
+    assert_int_equal(manual_stored(manual), 1);
+    assert_int_equal(manual_unconfirmed(manual), 1);
+    assert_int_equal(verdict_of(manual), CALL_DOUBTFUL);
+    manual_free(manual);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_identities),
+        cmocka_unit_test(test_page_without_rows),
+        cmocka_unit_test(test_page_255_first),
+        cmocka_unit_test(test_block_within_page),
+        cmocka_unit_test(test_too_many_rows),
+        cmocka_unit_test(test_hostile_frames),
+        cmocka_unit_test(test_dcs_that_asks_too_much),
+        cmocka_unit_test(test_silence_ends),
+        cmocka_unit_test(test_rtn_and_next_page),
+    };
+
+    return cmocka_run_group_tests_name("session", tests, NULL, NULL);
+}
