@@ -88,6 +88,9 @@ static void check_login(struct checker *checker, const struct server *server, co
             complain(checker, name, "user", "a login without auth; set auth = plain or login");
         return;
     }
+    /* libesmtp looks for its plugin under a name that no package installs. */
+    if (server->auth == SERVER_AUTH_CRAM_MD5)
+        complain(checker, name, "auth", "auth = cram-md5 is not built in; use plain with starttls");
     if (server->user[0] == '\0')
         complain(checker, name, "user", "auth needs a user");
     if (server->password_file[0] == '\0')

@@ -109,6 +109,10 @@ static void test_problems(void **state)
          "auth needs a user"},
         {"auth without password", "[server a]\nrank = 1\nhost = a\nauth = plain\nuser = u\n",
          "auth needs a password_file"},
+        {"CRAM-MD5",
+         "[server a]\nrank = 1\nhost = a\nauth = cram-md5\nuser = u\n"
+         "password_file = p\n",
+         "cram-md5 is not built in"},
         {"user without auth", "[server a]\nrank = 1\nhost = a\nuser = u\n", "a login without auth"},
         {"a short fingerprint",
          "[server a]\nrank = 1\nhost = a\ntls = starttls\n"

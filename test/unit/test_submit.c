@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_submit.c - the guarded libesmtp against a server that fails on demand. All rows run at the
+ * same time, each with a server and a client of its own, with time-outs of some hundred
+ * milliseconds.
+ */
+#include "smtp/submit.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "smtp/connect.h"
+#include "test/unit/smtp_script.h"
+
+enum { SHORT_MS = 400, BIG_BYTES = 3000000 };
+
+static char folder[100];
+static struct deadline_thread *deadlines;
+static struct resolver *resolver;
+static char *small_message, *big_message;
+static size_t small_length, big_length;
+
+#define GREET "S:220 fake ESMTP", "C:EHLO gw.example.com"
+#define HELLO GREET, "S:250-fake", "S:250-ENHANCEDSTATUSCODES", "S:250 SIZE 1000000"
+#define MAIL  "C:MAIL FROM:<op@example.com>", "S:250 2.1.0 ok"
+#define RCPT  "C:RCPT TO:<a@example.com>", "S:250 2.1.5 ok"
+#define DATA_ "C:DATA", "S:354 go", "DATA"
+#define BYE   "C:QUIT", "S:221 bye", "CLOSE"
+#define TLS_  GREET, "S:250-fake", "S:250 STARTTLS", "C:STARTTLS", "S:220 go"
+
+struct row {
+    const char *name;
+    const char *script[40];
+    enum failure_stage stage;
+    enum failure_event event;
+    int code;
+    const char *text; /* within the failure's text */
+    enum failure_class class;
+    enum server_tls tls;
+    enum server_auth auth;
+    const char *trust; /* "": the test authority; "none": the system's; else a fingerprint's file */
+    bool big, two;     /* message, recipients */
+    bool received;     /* the server got the whole message, octet for octet */
+    const char *host;
+};
+
+#define OK_ STAGE_FINAL, EVENT_NONE
+
+/* clang-format off */
+static const struct row rows[] = {
+    {"plain", {HELLO, MAIL, RCPT, DATA_, "S:250 2.0.0 queued as 7F3A", BYE, NULL},
+     OK_, 250, "250 2.0.0 queued as 7F3A", .class = FAILURE_NONE, .received = true},
+    {"big", {GREET, "S:250 fake", MAIL, RCPT, DATA_, "S:250 ok", BYE, NULL},
+     OK_, 250, "250 ok", .class = FAILURE_NONE, .big = true, .received = true},
+    {"the SIZE is told", {HELLO, "C:MAIL FROM:<op@example.com> SIZE=", "S:250 ok", RCPT, DATA_,
+     "S:250 ok", BYE, NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .received = true},
+    {"pipelining", {GREET, "S:250-fake", "S:250 PIPELINING", MAIL, "C:RCPT", "C:RCPT", "C:DATA",
+     "S:250 a", "S:250 b", "S:354 go", "DATA", "S:250 ok", BYE, NULL},
+     OK_, 250, "250 ok", .class = FAILURE_NONE, .two = true, .received = true},
+    {"CHUNKING is not used", {GREET, "S:250-fake", "S:250-CHUNKING", "S:250 8BITMIME", MAIL, RCPT,
+     DATA_, "S:250 ok", BYE, NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .received = true},
+    {"CHUNKING in pieces is not used", {GREET, "S:250-fake", "R:250-CHUN", "SLEEP 50",
+     "R:KING\r\n250 x\r\n", MAIL, RCPT, DATA_, "S:250 ok", BYE, NULL},
+     OK_, 250, "250 ok", .class = FAILURE_NONE, .received = true},
+    {"HELO where EHLO is not known", {GREET, "S:502 what", "C:HELO gw.example.com", "S:250 fake",
+     MAIL, RCPT, DATA_, "S:250 ok", BYE, NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE,
+     .received = true},
+    {"a reply of two lines", {HELLO, MAIL, RCPT, DATA_, "S:250-2.0.0 one", "S:250 2.0.0 two", BYE,
+     NULL}, OK_, 250, "250-2.0.0 one / 2.0.0 two", .class = FAILURE_NONE, .received = true},
+    {"gone without QUIT", {HELLO, MAIL, RCPT, DATA_, "S:250 ok", "CLOSE", NULL},
+     OK_, 250, "250 ok", .class = FAILURE_NONE, .received = true},
+    {"421 after it was taken", {HELLO, MAIL, RCPT, DATA_, "R:250 ok\r\n421 bye\r\n", "HANG", NULL},
+     OK_, 250, "250 ok", .class = FAILURE_NONE, .received = true},
+    {"QUIT is not answered", {HELLO, MAIL, RCPT, DATA_, "S:250 ok", "C:QUIT", "HANG", NULL},
+     OK_, 250, "250 ok", .class = FAILURE_NONE, .received = true},
+
+    {"greeting 421", {"S:421 4.3.2 busy", "HANG", NULL},
+     STAGE_GREETING, EVENT_REPLY, 421, "421 4.3.2 busy", .class = FAILURE_SERVER},
+    {"greeting 554", {"S:554 no service", "HANG", NULL},
+     STAGE_GREETING, EVENT_REPLY, 554, "554 no service", .class = FAILURE_SERVER},
+    {"silent", {"HANG", NULL}, STAGE_GREETING, EVENT_TIMEOUT, 0, "", .class = FAILURE_TEMPORARY},
+    {"closed", {"CLOSE", NULL}, STAGE_GREETING, EVENT_LOST, 0, "", .class = FAILURE_TEMPORARY},
+    {"no SMTP", {"S:SSH-2.0-x", "HANG", NULL}, STAGE_GREETING, EVENT_LOST, 0, "without a code",
+     .class = FAILURE_TEMPORARY},
+    {"an octet at a time", {"TRICKLE 220 this is a very slow server that will not end", "HANG",
+     NULL}, STAGE_GREETING, EVENT_TIMEOUT, 0, "", .class = FAILURE_TEMPORARY},
+    {"EHLO refused", {GREET, "S:550 5.7.1 go away", "HANG", NULL},
+     STAGE_EHLO, EVENT_REPLY, 550, "550 5.7.1 go away", .class = FAILURE_SERVER},
+    {"EHLO and HELO refused", {GREET, "S:504 a", "C:HELO", "S:504 b", "HANG", NULL},
+     STAGE_EHLO, EVENT_REPLY, 504, "504 b", .class = FAILURE_SERVER},
+    {"EHLO 451", {GREET, "S:451 later", "HANG", NULL},
+     STAGE_EHLO, EVENT_REPLY, 451, "451 later", .class = FAILURE_SERVER},
+    {"EHLO unanswered", {GREET, "HANG", NULL}, STAGE_EHLO, EVENT_TIMEOUT, 0, "",
+     .class = FAILURE_TEMPORARY},
+    {"EHLO half answered", {GREET, "R:250-fa", "HANG", NULL}, STAGE_EHLO, EVENT_TIMEOUT, 0, "",
+     .class = FAILURE_TEMPORARY},
+    {"a megabyte", {GREET, "MEGA", "HANG", NULL}, STAGE_EHLO, EVENT_LOST, 0, "line without end",
+     .class = FAILURE_TEMPORARY},
+    {"lines for ever", {GREET, "LINES", "HANG", NULL}, STAGE_EHLO, EVENT_LOST, 0,
+     "reply without end", .class = FAILURE_TEMPORARY},
+    {"two codes", {GREET, "S:250-x", "S:220 y", "HANG", NULL}, STAGE_EHLO, EVENT_LOST, 0,
+     "two codes", .class = FAILURE_TEMPORARY},
+    {"too large for it", {GREET, "S:250-fake", "S:250 SIZE 100", "HANG", NULL},
+     STAGE_MAIL, EVENT_TOO_LARGE, 0, "takes 100 octets", .class = FAILURE_TOO_LARGE},
+    {"452 on MAIL", {HELLO, "C:MAIL", "S:452 4.3.1 insufficient storage", "HANG", NULL},
+     STAGE_MAIL, EVENT_REPLY, 452, "452 4.3.1 insufficient storage", .class = FAILURE_SERVER},
+    {"421 on MAIL", {HELLO, "C:MAIL", "S:421 4.3.2 shutting down", "CLOSE", NULL},
+     STAGE_MAIL, EVENT_REPLY, 421, "421", .class = FAILURE_SERVER},
+    {"552 on MAIL", {HELLO, "C:MAIL", "S:552 5.3.4 too big", "HANG", NULL},
+     STAGE_MAIL, EVENT_REPLY, 552, "552", .class = FAILURE_TOO_LARGE},
+    {"530 on MAIL", {HELLO, "C:MAIL", "S:530 5.7.0 login", "HANG", NULL},
+     STAGE_MAIL, EVENT_REPLY, 530, "530", .class = FAILURE_SERVER},
+    {"closed at MAIL", {HELLO, "C:MAIL", "CLOSE", NULL},
+     STAGE_MAIL, EVENT_LOST, 0, "", .class = FAILURE_TEMPORARY},
+    {"control characters", {HELLO, "C:MAIL", "S:550 5.0.0 a\033[2J\007b\177\302\205c", "HANG",
+     NULL}, STAGE_MAIL, EVENT_REPLY, 550, "550 5.0.0 a?[2J?b???c", .class = FAILURE_SERVER},
+    {"550 on RCPT", {HELLO, MAIL, "C:RCPT", "S:550 5.1.1 no such user", "C:DATA",
+     "S:554 no valid recipients", "HANG", NULL},
+     STAGE_RCPT, EVENT_REPLY, 550, "550 5.1.1 no such user", .class = FAILURE_DESTINATION},
+    {"450 on all RCPT", {HELLO, MAIL, "C:RCPT", "S:450 4.2.0 grey", "C:RCPT", "S:450 4.2.0 grey",
+     "C:DATA", "S:554 no valid recipients", "HANG", NULL},
+     STAGE_RCPT, EVENT_REPLY, 450, "450 4.2.0 grey", .class = FAILURE_TEMPORARY, .two = true},
+    {"354 without recipients", {HELLO, MAIL, "C:RCPT", "S:550 no", "C:DATA", "S:354 go", "C:.",
+     "S:554 no valid recipients", "HANG", NULL},
+     STAGE_RCPT, EVENT_REPLY, 550, "550 no", .class = FAILURE_DESTINATION},
+    {"too many recipients", {HELLO, MAIL, "C:RCPT", "S:452 4.5.3 too many", "C:DATA", "S:554 x",
+     "HANG", NULL}, STAGE_RCPT, EVENT_REPLY, 452, "452 4.5.3", .class = FAILURE_MORE},
+    {"relaying denied", {HELLO, MAIL, "C:RCPT", "S:554 5.7.1 Relay access denied", "C:DATA",
+     "S:554 x", "HANG", NULL}, STAGE_RCPT, EVENT_REPLY, 554, "Relay", .class = FAILURE_SERVER},
+    {"DATA refused", {HELLO, MAIL, RCPT, "C:DATA", "S:451 not now", "HANG", NULL},
+     STAGE_DATA, EVENT_REPLY, 451, "451 not now", .class = FAILURE_TEMPORARY},
+    {"DATA unanswered", {HELLO, MAIL, RCPT, "C:DATA", "HANG", NULL},
+     STAGE_DATA, EVENT_TIMEOUT, 0, "", .class = FAILURE_TEMPORARY},
+    {"taken before it was sent", {GREET, "S:250 x", MAIL, RCPT, "C:DATA", "R:354 go\r\n250 ok\r\n", "HANG",
+     NULL}, STAGE_CONTENT, EVENT_LOST, 0, "before the message", .class = FAILURE_TEMPORARY, .big = true},
+    {"closed in the middle", {GREET, "S:250 x", MAIL, RCPT, "C:DATA", "S:354 go", "SOME 50000",
+     "CLOSE", NULL}, STAGE_CONTENT, EVENT_LOST, 0, "", .class = FAILURE_TEMPORARY, .big = true},
+    {"reset in the middle", {GREET, "S:250 x", MAIL, RCPT, "C:DATA", "S:354 go", "SOME 50000",
+     "RESET", NULL}, STAGE_CONTENT, EVENT_LOST, 0, "", .class = FAILURE_TEMPORARY, .big = true},
+    {"stalled in the middle", {GREET, "S:250 x", MAIL, RCPT, "C:DATA", "S:354 go", "SOME 50000",
+     "STALL", NULL}, STAGE_CONTENT, EVENT_TIMEOUT, 0, "", .class = FAILURE_TEMPORARY, .big = true},
+    {"a pause, then on", {GREET, "S:250 x", MAIL, RCPT, "C:DATA", "S:354 go", "SLEEP 250", "DATA",
+     "S:250 ok", BYE, NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .big = true, .received = true},
+    {"452 after the dot", {HELLO, MAIL, RCPT, DATA_, "S:452 4.3.1 full", "HANG", NULL},
+     STAGE_FINAL, EVENT_REPLY, 452, "452 4.3.1 full", .class = FAILURE_SERVER},
+    {"554 after the dot", {HELLO, MAIL, RCPT, DATA_, "S:554 5.7.1 spam", "HANG", NULL},
+     STAGE_FINAL, EVENT_REPLY, 554, "554 5.7.1 spam", .class = FAILURE_REFUSED},
+    {"421 after the dot", {HELLO, MAIL, RCPT, DATA_, "S:421 4.3.0 bye", "CLOSE", NULL},
+     STAGE_FINAL, EVENT_REPLY, 421, "421", .class = FAILURE_SERVER},
+    {"dropped after the dot", {HELLO, MAIL, RCPT, DATA_, "CLOSE", NULL},
+     STAGE_FINAL, EVENT_LOST, 0, "", .class = FAILURE_UNCERTAIN, .received = true},
+    {"silent after the dot", {HELLO, MAIL, RCPT, DATA_, "HANG", NULL},
+     STAGE_FINAL, EVENT_TIMEOUT, 0, "", .class = FAILURE_UNCERTAIN, .received = true},
+    {"garbage after the dot", {HELLO, MAIL, RCPT, DATA_, "S:okay", "HANG", NULL},
+     STAGE_FINAL, EVENT_LOST, 0, "", .class = FAILURE_UNCERTAIN, .received = true},
+    {"250 with nothing behind", {HELLO, MAIL, RCPT, DATA_, "S:250", "HANG", NULL},
+     OK_, 250, "250", .class = FAILURE_NONE, .received = true},
+
+    {"STARTTLS", {TLS_, "TLS good", "C:EHLO", "S:250 fake", MAIL, RCPT, DATA_, "S:250 ok", BYE,
+     NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .tls = SERVER_TLS_STARTTLS, .big = true, .received = true,
+     .host = "localhost"},
+    {"STARTTLS by address", {TLS_, "TLS good", "C:EHLO", "S:250 fake", MAIL, RCPT, DATA_,
+     "S:250 ok", BYE, NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .tls = SERVER_TLS_STARTTLS,
+     .received = true},
+    {"STARTTLS with a fingerprint", {TLS_, "TLS self", "C:EHLO", "S:250 fake", MAIL, RCPT, DATA_,
+     "S:250 ok", BYE, NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .tls = SERVER_TLS_STARTTLS,
+     .trust = "self", .received = true},
+    {"another fingerprint", {TLS_, "TLS good", "HANG", NULL}, STAGE_STARTTLS, EVENT_TLS, 0,
+     "fingerprint", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS, .trust = "self"},
+    {"STARTTLS not offered", {HELLO, "HANG", NULL}, STAGE_STARTTLS, EVENT_NOT_OFFERED, 0,
+     "does not offer STARTTLS", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+    {"STARTTLS 454", {GREET, "S:250-x", "S:250 STARTTLS", "C:STARTTLS", "S:454 4.7.0 no", "HANG",
+     NULL}, STAGE_STARTTLS, EVENT_REPLY, 454, "454", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+    {"STARTTLS but only HELO", {GREET, "S:502 x", "C:HELO", "S:250 x", "HANG", NULL},
+     STAGE_STARTTLS, EVENT_NOT_OFFERED, 0, "", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+    {"garbage for a handshake", {TLS_, "SLEEP 50", "S:what is this", "HANG", NULL},
+     STAGE_STARTTLS, EVENT_TLS, 0, "TLS handshake failed", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+    {"no handshake", {TLS_, "HANG", NULL}, STAGE_STARTTLS, EVENT_TIMEOUT, 0, "", .class = FAILURE_SERVER,
+     .tls = SERVER_TLS_STARTTLS},
+    {"replies put in before TLS", {GREET, "S:250-x", "S:250 STARTTLS", "C:STARTTLS",
+     "R:220 go\r\n250 x\r\n250 x\r\n", "HANG", NULL}, STAGE_STARTTLS, EVENT_TLS, 0,
+     "before the TLS handshake", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+    {"wrong name", {TLS_, "TLS wrong", "HANG", NULL}, STAGE_STARTTLS, EVENT_TLS, 0,
+     "certificate: ", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS, .host = "localhost"},
+    {"wrong address", {TLS_, "TLS wrong", "HANG", NULL}, STAGE_STARTTLS, EVENT_TLS, 0,
+     "certificate: IP address mismatch", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+    {"self-signed", {TLS_, "TLS self", "HANG", NULL}, STAGE_STARTTLS, EVENT_TLS, 0,
+     "certificate: self-signed", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+    {"expired", {TLS_, "TLS expired", "HANG", NULL}, STAGE_STARTTLS, EVENT_TLS, 0,
+     "certificate: certificate has expired", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+    {"unknown authority", {TLS_, "TLS good", "HANG", NULL}, STAGE_STARTTLS, EVENT_TLS, 0,
+     "certificate: unable to get local issuer", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS,
+     .trust = "none"},
+    {"AUTH in TLS", {TLS_, "TLS good", "C:EHLO", "S:250-fake", "S:250 AUTH CRAM-MD5 PLAIN LOGIN",
+     "C:AUTH PLAIN AHVzZXIAcDRzcyB3b3Jk", "S:235 2.7.0 in", MAIL, RCPT, DATA_, "S:250 ok", BYE,
+     NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .tls = SERVER_TLS_STARTTLS, .auth = SERVER_AUTH_PLAIN,
+     .received = true},
+    {"AUTH LOGIN", {GREET, "S:250-fake", "S:250 AUTH PLAIN LOGIN", "C:AUTH LOGIN dXNlcg==",
+     "S:334 UGFzc3dvcmQ6", "C:cDRzcyB3b3Jk",
+     "S:235 2.7.0 in", MAIL, RCPT, DATA_, "S:250 ok", BYE, NULL}, OK_, 250, "250 ok",
+     .class = FAILURE_NONE, .auth = SERVER_AUTH_LOGIN, .received = true},
+    {"AUTH 535", {GREET, "S:250-fake", "S:250 AUTH PLAIN", "C:AUTH PLAIN", "S:535 5.7.8 bad",
+     "HANG", NULL}, STAGE_AUTH, EVENT_REPLY, 535, "535 5.7.8 bad", .class = FAILURE_SERVER,
+     .auth = SERVER_AUTH_PLAIN},
+    {"AUTH not offered", {HELLO, "HANG", NULL}, STAGE_AUTH, EVENT_NOT_OFFERED, 0,
+     "does not offer AUTH PLAIN", .class = FAILURE_SERVER, .auth = SERVER_AUTH_PLAIN},
+    {"another AUTH offered", {GREET, "S:250-fake", "S:250 AUTH LOGIN ../../tmp/x PLAINER", "HANG",
+     NULL}, STAGE_AUTH, EVENT_NOT_OFFERED, 0, "does not offer AUTH PLAIN", .class = FAILURE_SERVER,
+     .auth = SERVER_AUTH_PLAIN},
+};
+/* clang-format on */
+
+/* ---- one row ----------------------------------------------------------------------------------
+ */
+
+struct trial {
+    const struct row *row;
+    pthread_t thread;
+    bool started;
+    char complaint[1200];
+};
+
+static void complain(struct trial *trial, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void complain(struct trial *trial, const char *format, ...)
+{
+    size_t used = strlen(trial->complaint);
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(trial->complaint + used, sizeof trial->complaint - used, format, ap);
+    va_end(ap);
+}
+
+static void read_fingerprint(char out[65], const char *name)
+{
+    char command[300];
+    char line[200] = "";
+    char *digits;
+    FILE *pipe;
+    size_t used = 0;
+
+    snprintf(command, sizeof command,
+             "openssl x509 -noout -fingerprint -sha256 -in %s/%s.pem 2>/dev/null", folder, name);
+    pipe = popen(command, "r");
+    if (pipe == NULL)
+        return;
+    if (fgets(line, sizeof line, pipe) != NULL && (digits = strchr(line, '=')) != NULL)
+        for (digits++; *digits != '\0' && used < 64; digits++)
+            if (*digits != ':' && *digits != '\n')
+                out[used++] = (char)(*digits >= 'A' ? *digits | 0x20 : *digits);
+    out[used] = '\0';
+    pclose(pipe);
+}
+
+static void describe_server(struct server *server, const struct row *row, int port)
+{
+    memset(server, 0, sizeof *server);
+    text_copy(server->name, sizeof server->name, "one");
+    text_copy(server->host, sizeof server->host, row->host != NULL ? row->host : "127.0.0.1");
+    server->port = port;
+    server->tls = row->tls;
+    server->auth = row->auth;
+    text_copy(server->user, sizeof server->user, "user");
+    snprintf(server->password_file, sizeof server->password_file, "%s/password", folder);
+    if (row->trust == NULL)
+        snprintf(server->ca_file, sizeof server->ca_file, "%s/ca.pem", folder);
+    else if (strcmp(row->trust, "none") != 0)
+        read_fingerprint(server->fingerprint, row->trust);
+}
+
+static void check_outcome(struct trial *trial, const struct submit_request *request,
+                          const struct submit_result *result)
+{
+    const struct row *row = trial->row;
+    const struct failure *failure = submit_failure_of(request, result, 0);
+    enum failure_class class = failure_classify(failure, NULL);
+
+    if (result->local_error != 0)
+        complain(trial, "local error %s; ", error_text(result->local_error));
+    if (failure->stage != row->stage || failure->event != row->event ||
+        failure->code != row->code || class != row->class ||
+        strstr(failure->text, row->text) == NULL)
+        complain(trial, "stage %s event %d code %d '%s' class %s; ",
+                 failure_stage_text(failure->stage), failure->event, failure->code, failure->text,
+                 failure_class_text(class));
+}
+
+static void run_client(struct trial *trial, struct submit_session *session, int port)
+{
+    const struct row *row = trial->row;
+    static const struct submit_timeouts usual = {SHORT_MS * 5, SHORT_MS, SHORT_MS, SHORT_MS,
+                                                 SHORT_MS};
+    /* What is not about time must not fail on a slow machine. */
+    static const struct submit_timeouts patient = {20000, 20000, 20000, 20000, 20000};
+    struct submit_recipient recipients[2] = {{.address = "a@example.com"},
+                                             {.address = "b@example.com"}};
+    char path[200];
+    struct submit_request request = {
+        .message_path = path,
+        .message_bytes = (int64_t)(row->big ? big_length : small_length),
+        .envelope_from = "op@example.com",
+        .hello = "gw.example.com",
+        .recipients = recipients,
+        .recipient_count = row->two ? 2 : 1,
+        .timeouts = row->event == EVENT_TIMEOUT ? &usual : &patient,
+    };
+    struct submit_result result;
+    char address[CONNECT_ADDRESS_MAX];
+    struct failure why;
+    int64_t begin_ms = clock_monotonic_ms();
+    int fd = connect_open(resolver, "127.0.0.1", port, 5000, -1, address, &why);
+
+    snprintf(path, sizeof path, "%s/%s", folder, row->big ? "big" : "small");
+    if (fd < 0) {
+        complain(trial, "no connection: %s; ", why.text);
+        return;
+    }
+    submit_esmtp.send(session, fd, deadlines, &request, &result);
+    close(fd);
+    check_outcome(trial, &request, &result);
+    if (clock_monotonic_ms() - begin_ms > 15000)
+        complain(trial, "took %d ms; ", (int)(clock_monotonic_ms() - begin_ms));
+}
+
+static void *run_trial(void *arg)
+{
+    struct trial *trial = arg;
+    const struct row *row = trial->row;
+    struct smtp_script *script = smtp_script_start(row->script, 1, folder);
+    struct submit_session *session = NULL;
+    struct server server;
+    char complaint[200];
+    char name[100];
+    char why[200];
+    char *message = NULL;
+    size_t length = 0;
+
+    describe_server(&server, row, smtp_script_port(script));
+    if (submit_esmtp.open(&session, &server, why, sizeof why) < 0)
+        complain(trial, "open: %s; ", why);
+    else
+        run_client(trial, session, smtp_script_port(script));
+    submit_esmtp.close(session);
+    smtp_script_stop(script, &message, &length, complaint, sizeof complaint, name, sizeof name);
+    if (complaint[0] != '\0')
+        complain(trial, "server: %s; ", complaint);
+    if (row->received && (length != (row->big ? big_length : small_length) ||
+                          memcmp(message, row->big ? big_message : small_message, length) != 0))
+        complain(trial, "the message arrived changed: %zu octets; ", length);
+    if (row->host != NULL && strcmp(name, row->host) != 0)
+        complain(trial, "SNI '%s'; ", name);
+    free(message);
+    return NULL;
+}
+
+static void test_rows(void **state)
+{
+    enum { COUNT = sizeof rows / sizeof rows[0] };
+    static struct trial trials[COUNT];
+    int failed = 0;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT; i++) {
+        trials[i].row = &rows[i];
+        assert_int_equal(pthread_create(&trials[i].thread, NULL, run_trial, &trials[i]), 0);
+    }
+    for (i = 0; i < COUNT; i++) {
+        pthread_join(trials[i].thread, NULL);
+        print_message("  %s%s%s\n", rows[i].name, trials[i].complaint[0] != '\0' ? ": " : "",
+                      trials[i].complaint);
+        failed += trials[i].complaint[0] != '\0';
+    }
+    assert_int_equal(failed, 0);
+}
+
+/* ---- by itself --------------------------------------------------------------------------------
+ */
+
+/* One of two recipients is refused: the other one has the mail. */
+static void test_one_of_two(void **state)
+{
+    static const char *const script[] = {
+        HELLO,
+        MAIL,
+        "C:RCPT TO:<a",
+        "S:550 5.1.1 no",
+        "C:RCPT TO:<b",
+        "S:250 ok",
+        DATA_,
+        "S:250 2.0.0 ok",
+        BYE,
+        NULL,
+    };
+    struct smtp_script *server = smtp_script_start(script, 1, folder);
+    struct submit_session *session = NULL;
+    struct server settings;
+    struct submit_timeouts timeouts = {5000, 5000, 5000, 5000, 5000};
+    struct submit_recipient recipients[2] = {{.address = "a@example.com"},
+                                             {.address = "b@example.com"}};
+    char path[200];
+    struct submit_request request = {path,       0, "op@example.com", "gw.example.com",
+                                     recipients, 2, &timeouts};
+    struct submit_result result;
+    char address[CONNECT_ADDRESS_MAX];
+    char why[200];
+    struct failure failure;
+    int fd;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/small", folder);
+    describe_server(&settings, &(struct row){.name = "x"}, smtp_script_port(server));
+    assert_int_equal(submit_esmtp.open(&session, &settings, why, sizeof why), 0);
+    fd = connect_open(resolver, "localhost", settings.port, 5000, -1, address, &failure);
+    assert_true(fd >= 0);
+    submit_esmtp.send(session, fd, deadlines, &request, &result);
+    close(fd);
+    submit_esmtp.close(session);
+    smtp_script_stop(server, NULL, NULL, why, sizeof why, NULL, 0);
+    assert_string_equal(why, "");
+    assert_int_equal(failure_classify(submit_failure_of(&request, &result, 0), NULL),
+                     FAILURE_DESTINATION);
+    assert_int_equal(failure_classify(submit_failure_of(&request, &result, 1), NULL), FAILURE_NONE);
+    assert_string_equal(submit_failure_of(&request, &result, 1)->text, "250 2.0.0 ok");
+}
+
+/* A message that is not what it was: nothing is sent. */
+static void test_damaged_message(void **state)
+{
+    struct submit_recipient recipient = {.address = "a@example.com"};
+    struct submit_timeouts timeouts = {500, 500, 500, 500, 500};
+    static const struct {
+        const char *name;
+        int64_t bytes;
+    } cases[] = {{"missing", 0}, {"small", 7}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        struct submit_session *session = NULL;
+        struct server settings;
+        struct submit_result result;
+        char path[200];
+        char why[200];
+        struct submit_request request = {path, cases[i].bytes, "a@b", "x", &recipient,
+                                         1,    &timeouts};
+
+        snprintf(path, sizeof path, "%s/%s", folder, cases[i].name);
+        describe_server(&settings, &(struct row){.name = "x"}, 1);
+        assert_int_equal(submit_esmtp.open(&session, &settings, why, sizeof why), 0);
+        submit_esmtp.send(session, -1, deadlines, &request, &result);
+        assert_true(result.local_error < 0);
+        submit_esmtp.close(session);
+    }
+}
+
+/* A password does not go over the network in clear; here: to an address that is not known to be
+ * this machine. */
+static void test_password_in_clear(void **state)
+{
+    struct submit_recipient recipient = {.address = "a@example.com"};
+    struct submit_timeouts timeouts = {500, 500, 500, 500, 500};
+    struct submit_session *session = NULL;
+    struct server settings;
+    struct submit_result result;
+    char path[200];
+    char why[200];
+    struct submit_request request = {path, 0, "a@b", "x", &recipient, 1, &timeouts};
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/small", folder);
+    describe_server(&settings, &(struct row){.auth = SERVER_AUTH_LOGIN}, 1);
+    assert_int_equal(submit_esmtp.open(&session, &settings, why, sizeof why), 0);
+    submit_esmtp.send(session, -1, deadlines, &request, &result);
+    assert_int_equal(result.failure.stage, STAGE_AUTH);
+    submit_esmtp.close(session);
+    settings.password_file[0] = 'x';
+    assert_int_equal(submit_esmtp.open(&session, &settings, why, sizeof why), ERROR_CONFIG);
+}
+
+/* Every address is tried, in time; a name that does not exist is told apart. */
+static void test_connect(void **state)
+{
+    static const char *const script[] = {"CLOSE", NULL};
+    struct smtp_script *server = smtp_script_start(script, 1, folder);
+    char address[CONNECT_ADDRESS_MAX];
+    struct failure why;
+    int64_t begin_ms;
+    int fd;
+
+    (void)state;
+    fd = connect_open(resolver, "localhost", smtp_script_port(server), 5000, -1, address, &why);
+    assert_true(fd >= 0); /* by 127.0.0.1, whether or not ::1 was tried before */
+    assert_non_null(strstr(address, "127.0.0.1:"));
+    close(fd);
+    smtp_script_stop(server, NULL, NULL, NULL, 0, NULL, 0);
+    assert_true(connect_open(resolver, "127.0.0.1", 1, 1000, -1, address, &why) < 0);
+    assert_int_equal(why.stage, STAGE_TCP);
+    assert_string_equal(why.text, "connection refused");
+    assert_true(connect_open(resolver, "::1", 1, 1000, -1, address, &why) < 0);
+    assert_string_equal(address, "[::1]:1");
+    begin_ms = clock_monotonic_ms();
+    assert_true(connect_open(resolver, "no.such.name.invalid", 25, 300, -1, address, &why) < 0);
+    assert_int_equal(why.stage, STAGE_NAME);
+    assert_true(clock_monotonic_ms() - begin_ms < 3000);
+}
+
+/* ---- the set-up -------------------------------------------------------------------------------
+ */
+
+/* A message with everything that a transfer may get wrong: dots, long lines, 8-bit text. */
+static char *make_message(size_t target, size_t *out_length)
+{
+    static const char head[] = "From: <op@example.com>\r\nTo: <a@example.com>\r\nSubject: x\r\n"
+                               "\tfolded\r\nDate: Sat, 21 Nov 2026 10:15:30 +0000\r\n"
+                               "Message-ID: <x@example.com>\r\nBcc: kept\r\n\r\n";
+    static const char *const lines[] = {
+        ".\r\n",
+        "..\r\n",
+        ".dot\r\n",
+        "\r\n",
+        "text\r\n",
+        "gr\303\274\303\237e\r\n",
+        "JVBERi0xLjQKJcOkw7zDtsOfCjIgMCBvYmoKPDwvTGVuZ3RoIDMgMCBSL0ZpbHRlci9GbGF0ZURl\r\n",
+    };
+    char *text = malloc(target + 2000);
+    size_t used = sizeof head - 1;
+    size_t i;
+
+    memcpy(text, head, used);
+    for (i = 0; used < target; i++) {
+        const char *line = lines[i * 7919 % (sizeof lines / sizeof lines[0])];
+
+        memcpy(text + used, line, strlen(line));
+        used += strlen(line);
+    }
+    *out_length = used;
+    return text;
+}
+
+static int set_up(void **state)
+{
+    int fd;
+
+    (void)state;
+    log_open("test", LOG_LEVEL_WARNING);
+    snprintf(folder, sizeof folder, "/tmp/test_submit.XXXXXX");
+    if (mkdtemp(folder) == NULL || submit_esmtp.prepare() < 0)
+        return -1;
+    smtp_script_certificates(folder);
+    small_message = make_message(3000, &small_length);
+    big_message = make_message(BIG_BYTES, &big_length);
+    fd = file_open_folder(-100 /* AT_FDCWD */, folder);
+    if (fd < 0 || file_write_atomic(fd, "small", small_message, small_length, FILE_NO_SYNC) < 0 ||
+        file_write_atomic(fd, "big", big_message, big_length, FILE_NO_SYNC) < 0 ||
+        file_write_atomic(fd, "password", "p4ss word\n", 10, FILE_NO_SYNC) < 0)
+        return -1;
+    close(fd);
+    return deadline_start(&deadlines) < 0 || resolver_start(&resolver) < 0 ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    static const char *const names[] = {"small",    "big",       "password",    "ca.pem",
+                                        "good.pem", "wrong.pem", "expired.pem", "self.pem"};
+    char path[300];
+    size_t i;
+
+    (void)state;
+    deadline_stop(deadlines);
+    resolver_stop(resolver);
+    free(small_message);
+    free(big_message);
+    for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_one_of_two),
+        cmocka_unit_test(test_damaged_message),
+        cmocka_unit_test(test_password_in_clear),
+        cmocka_unit_test(test_connect),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
