@@ -3,9 +3,10 @@
  * faxcall.h - what the parts of faxcall share.
  *
  * faxcall_sip.c (main thread, libre's loop) places and answers calls; faxcall_media.c (a few
- * threads, 20 ms ticks) moves packets over a wire that may be bad; faxcall_terminal.c is the fax
- * machine, spandsp's own terminals plain as the library has them. Main thread and media threads
- * speak by messages only: media_*() posts to a media thread, media_event() comes back in the loop.
+ * threads, 20 ms ticks) moves packets over a wire (faxcall_wire.c) that may be bad;
+ * faxcall_terminal.c is the fax machine, spandsp's own terminals plain as the library has them.
+ * Main thread and media threads speak by messages only: media_*() posts to a media thread,
+ * media_event() comes back in the loop.
  */
 #ifndef FAXPOST_TEST_FAXCALL_H
 #define FAXPOST_TEST_FAXCALL_H
@@ -101,6 +102,28 @@ int terminal_page(const struct terminal *terminal, double *fraction);
 const struct outcome *terminal_outcome(struct terminal *terminal);
 /* The call is over although T.30 is not. */
 void terminal_stop(struct terminal *terminal);
+
+/* ---- the wire -------------------------------------------------------------------------------- */
+
+struct held;
+
+struct wire {
+    const struct wire_options *options;
+    struct held *first; /* by due time */
+    int held;
+    uint64_t random;
+};
+
+typedef void wire_handler(void *user, const uint8_t *packet, size_t length);
+
+/* The same seed gives the same chances. */
+void wire_init(struct wire *wire, const struct wire_options *options, uint64_t seed);
+/* Loses the packet, hands it on, or keeps it for later. */
+void wire_put(struct wire *wire, const uint8_t *packet, size_t length, int64_t now_ms,
+              wire_handler *handler, void *user);
+/* Hands on what is due; handler NULL: loses it. */
+void wire_release(struct wire *wire, int64_t now_ms, wire_handler *handler, void *user);
+void wire_clear(struct wire *wire);
 
 /* ---- media ----------------------------------------------------------------------------------- */
 

@@ -15,85 +15,7 @@
 #include "base/clock.h"
 #include "test/tools/faxcall.h"
 
-enum { RTP_DELAY_TICKS = 4, CATCH_UP_TICKS_MAX = 50, HELD_MAX = 500 };
-
-/* ---- the wire -------------------------------------------------------------------------------- */
-
-struct held {
-    struct held *next;
-    int64_t due_ms;
-    size_t length;
-    uint8_t octets[];
-};
-
-struct wire {
-    const struct wire_options *options;
-    struct held *first; /* by due time */
-    int held;
-    uint64_t random;
-};
-
-typedef void wire_handler(void *user, const uint8_t *packet, size_t length);
-
-/* xorshift64*: the same wire for the same seed. */
-static double wire_random(struct wire *wire)
-{
-    wire->random ^= wire->random >> 12;
-    wire->random ^= wire->random << 25;
-    wire->random ^= wire->random >> 27;
-    return (double)(wire->random * UINT64_C(2685821657736338717) >> 11) / 9007199254740992.0;
-}
-
-static void wire_hold(struct wire *wire, const uint8_t *packet, size_t length, int64_t due_ms)
-{
-    struct held *held = malloc(sizeof *held + length), **place = &wire->first;
-
-    if (held == NULL || wire->held >= HELD_MAX) {
-        free(held); /* a full wire loses packets */
-        return;
-    }
-    held->due_ms = due_ms;
-    held->length = length;
-    memcpy(held->octets, packet, length);
-    while (*place != NULL && (*place)->due_ms <= due_ms)
-        place = &(*place)->next;
-    held->next = *place;
-    *place = held;
-    wire->held++;
-}
-
-static void wire_put(struct wire *wire, const uint8_t *packet, size_t length, int64_t now_ms,
-                     wire_handler *handler, void *user)
-{
-    const struct wire_options *options = wire->options;
-    bool lost = options->loss > 0 && wire_random(wire) < options->loss;
-    int copies = options->twice > 0 && wire_random(wire) < options->twice ? 2 : 1;
-
-    for (; copies > 0 && !lost; copies--) {
-        int delay_ms = options->delay_ms;
-
-        /* Held back so long that one or two packets behind it come first. */
-        if (options->reorder > 0 && wire_random(wire) < options->reorder)
-            delay_ms += 35 + (int)(wire_random(wire) * 30);
-        if (delay_ms == 0)
-            handler(user, packet, length);
-        else
-            wire_hold(wire, packet, length, now_ms + delay_ms);
-    }
-}
-
-static void wire_release(struct wire *wire, int64_t now_ms, wire_handler *handler, void *user)
-{
-    while (wire->first != NULL && wire->first->due_ms <= now_ms) {
-        struct held *held = wire->first;
-
-        wire->first = held->next;
-        wire->held--;
-        if (handler != NULL)
-            handler(user, held->octets, held->length);
-        free(held);
-    }
-}
+enum { RTP_DELAY_TICKS = 4, CATCH_UP_TICKS_MAX = 50 };
 
 /* ---- one call -------------------------------------------------------------------------------- */
 
@@ -287,8 +209,8 @@ static void media_apply(struct media *media, const struct message *message)
             abort();
     }
     if (change) { /* audio that is still on its way is lost */
-        wire_release(&media->in, INT64_MAX, NULL, NULL);
-        wire_release(&media->out, INT64_MAX, NULL, NULL);
+        wire_clear(&media->in);
+        wire_clear(&media->out);
     }
     media->kind = message->kind;
     if (!media->running) {
@@ -452,9 +374,8 @@ struct media *media_new(struct media_pool *pool, int number, void *call, const c
     media->call = call;
     media->kind = pool->options->start;
     media->fd[0] = media->fd[1] = -1;
-    media->in.options = media->out.options = &pool->options->wire;
-    media->in.random = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-    media->out.random = seed * UINT64_C(0xbf58476d1ce4e5b9) | 1;
+    wire_init(&media->in, &pool->options->wire, seed * UINT64_C(0x9e3779b97f4a7c15));
+    wire_init(&media->out, &pool->options->wire, seed * UINT64_C(0xbf58476d1ce4e5b9));
     /* A call that begins with T.38 is made so by the first media_run(). */
     media->terminal = terminal_new(pool->options, KIND_AUDIO, file, ifp_send, media);
     if (media->terminal == NULL || !socket_open(media, KIND_AUDIO) ||
@@ -501,8 +422,8 @@ void media_free(struct media *media)
     for (int kind = KIND_AUDIO; kind <= KIND_T38; kind++)
         if (media->fd[kind] >= 0)
             close(media->fd[kind]);
-    wire_release(&media->in, INT64_MAX, NULL, NULL);
-    wire_release(&media->out, INT64_MAX, NULL, NULL);
+    wire_clear(&media->in);
+    wire_clear(&media->out);
     terminal_free(media->terminal);
     udptl_free(media->udptl);
     rtp_free(media->rtp);
