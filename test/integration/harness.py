@@ -263,7 +263,8 @@ class Gateway:
         self.environment = dict(os.environ, **(environment or {}))
         sections = {
             "gateway": {"state_dir": "state", "run_dir": "run", "operator": "operator@example.com",
-                        "hostname": "fax.example.com"},
+                        "hostname": "fax.example.com",
+                        "user": "nobody" if os.geteuid() == 0 else None},
             "line trunk": {"type": "sip", "listen": f"127.0.0.1:{self.sip_port}",
                            "transport": "udp,tcp", "media_address": "127.0.0.1",
                            "media_ports": box.media_ports(), "t38": "ask",
