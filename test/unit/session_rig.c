@@ -144,6 +144,7 @@ struct rig {
     bool deaf; /* the sender does not hear: what it lost */
     bool dcn_lost;
     int image_packets;
+    uint32_t random;
     bool noise; /* the image is being damaged */
     bool gone;
     int64_t confirmed_ms;
@@ -170,6 +171,30 @@ static void on_sender_frame(t30_state_t *t30, void *user, int incoming, const ui
         rig->dcn_lost = true;
 }
 
+static uint32_t next_random(struct rig *rig)
+{
+    rig->random = rig->random * 1664525u + 1013904223u;
+    return rig->random >> 8;
+}
+
+/* Cuts, lengthens and garbles one packet in some. Gives the new length. */
+static int mutate(struct rig *rig, uint8_t *ifp, int length)
+{
+    if (rig->c->mutate_share == 0 || (int)(next_random(rig) % 1000) >= rig->c->mutate_share)
+        return length;
+    switch (next_random(rig) % 3) {
+    case 0: length = (int)(next_random(rig) % (uint32_t)(length + 1)); break;
+    case 1:
+        for (int more = (int)(next_random(rig) % 300); more > 0 && length < 1400; more--)
+            ifp[length++] = (uint8_t)next_random(rig);
+        break;
+    default: break;
+    }
+    for (int flips = (int)(next_random(rig) % 4); flips > 0 && length > 0; flips--)
+        ifp[next_random(rig) % (uint32_t)length] = (uint8_t)next_random(rig);
+    return length;
+}
+
 static int on_sender_ifp(t38_core_state_t *t38, void *user, const uint8_t *ifp, int length,
                          int copies)
 {
@@ -178,6 +203,11 @@ static int on_sender_ifp(t38_core_state_t *t38, void *user, const uint8_t *ifp, 
     uint8_t damaged[2048];
 
     (void)copies;
+    if (rig->c->mutate_share > 0 && length < (int)sizeof damaged) {
+        memcpy(damaged, ifp, (size_t)length);
+        length = mutate(rig, damaged, length);
+        ifp = damaged;
+    }
     if (rig->noise && length > 20 && length < (int)sizeof damaged) {
         memcpy(damaged, ifp, (size_t)length);
         damaged[length / 2] ^= 0x5a; /* about one row in four */
@@ -336,7 +366,7 @@ static void step_line(struct rig *rig, int16_t *to_sender)
 void rig_run(struct rig_result *out, const struct rig_case *c)
 {
     char path[] = "/tmp/faxpost-document-XXXXXX";
-    struct rig rig = {.c = c, .out = out};
+    struct rig rig = {.c = c, .out = out, .random = (uint32_t)c->mutate_seed};
     const struct session_settings settings = {
         .media = c->media,
         .station = "+1 555 2000",

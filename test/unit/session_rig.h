@@ -32,6 +32,8 @@ struct rig_case {
     int hangup_ms;           /* … and this many ms more */
     int switch_ms;           /* audio: a switch to T.38 at this time; 0: none */
     bool noisy_page;         /* the first page is damaged on the line: RTN */
+    int mutate_seed;         /* T.38: packets are mutated … */
+    int mutate_share;        /* … so many of a thousand */
 };
 
 struct rig_result {
