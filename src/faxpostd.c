@@ -139,7 +139,7 @@ static int daemon_become(const struct settings *settings)
         exit(EXIT_TROUBLE);
     if (pid > 0) {
         close(started[1]);
-        exit(daemon_wait(started[0]));
+        _exit(daemon_wait(started[0]));
     }
     close(started[0]);
     setsid();

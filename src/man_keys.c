@@ -8,7 +8,10 @@
 #include <string.h>
 
 #include "base/conf.h"
+#include "message/template.h"
 #include "src/settings.h"
+
+enum { LINE_MAX_COLUMNS = 72 };
 
 /* What a value looks like. */
 static const char *form_of(const struct conf_key *k)
@@ -30,17 +33,26 @@ static const char *form_of(const struct conf_key *k)
     return NULL;
 }
 
+/* In lines of a good length. */
 static void print_text(const char *text)
 {
-    for (; *text != '\0'; text++) {
-        if (*text == '\\')
+    int column = 0;
+
+    for (; *text != '\0'; text++, column++) {
+        if (*text == ' ' && column + (int)strcspn(text + 1, " ") > LINE_MAX_COLUMNS) {
+            putchar('\n');
+            column = -1;
+        } else if (*text == '\\') {
             fputs("\\e", stdout);
-        else if (*text == '\'')
+        } else if (*text == '\'') {
             fputs("\\(aq", stdout);
-        else if (*text == '-')
+            column += 3;
+        } else if (*text == '-') {
             fputs("\\-", stdout);
-        else
+            column++;
+        } else {
             putchar(*text);
+        }
     }
 }
 
@@ -75,6 +87,22 @@ static void print_key(const struct conf_key *k)
     }
 }
 
+static int print_variables(void)
+{
+    const char *meaning;
+    const char *name;
+    size_t i;
+
+    puts(".Bl -tag -width 4n");
+    for (i = 0; (name = template_variable(i, &meaning)) != NULL; i++) {
+        printf(".It Brq Ic %s\n", name);
+        print_text(meaning);
+        putchar('\n');
+    }
+    puts(".El");
+    return EXIT_FINE;
+}
+
 int man_keys_print(const char *file)
 {
     const struct conf_key *keys = strcmp(file, "faxpost.ini") == 0   ? conf_keys_faxpost
@@ -83,6 +111,8 @@ int man_keys_print(const char *file)
                                                                      : NULL;
     const struct conf_key *k;
 
+    if (strcmp(file, "templates") == 0)
+        return print_variables();
     if (keys == NULL) {
         fprintf(stderr, "faxpostd: no table of keys for: %s\n", file);
         return EXIT_USAGE;

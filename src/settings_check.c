@@ -72,7 +72,7 @@ static void check_gateway(struct check *check)
         problem_at(check, conf_line(conf, "gateway", NULL, "hostname"),
                    "hostname = %s is no host name: write e.g. fax.example.com",
                    LOG_ESCAPED(hostname));
-    if (user != NULL && user[0] != '\0' && getpwnam(user) == NULL)
+    if (geteuid() == 0 && user != NULL && user[0] != '\0' && getpwnam(user) == NULL)
         problem_at(check, conf_line(conf, "gateway", NULL, "user"),
                    "user = %s: there is no such account: make it (useradd --system), or name "
                    "another",

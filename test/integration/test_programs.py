@@ -407,7 +407,8 @@ def test_samples_are_good(box):
 
 
 def test_manual_has_every_key(box):
-    for file, page in (("faxpost.ini", "faxpost.ini.5"), ("servers.ini", "faxpost-servers.ini.5"),
+    for file, page in (("faxpost.ini", "faxpost.ini.5"), ("templates", "faxpost.ini.5"),
+                       ("servers.ini", "faxpost-servers.ini.5"),
                        ("bypass.ini", "faxpost-bypass.ini.5")):
         table = ended([DAEMON, "--man-keys", file]).stdout
         text = open(os.path.join(TOP, "doc", page)).read()
