@@ -23,7 +23,8 @@ enum line_event {
 };
 
 /* Starts the thread and opens the lines of `settings`, which it owns from then on, also when it
- * fails. Sets shared->lines. ERROR_IO (a line could not be opened; logged), ERROR_MEMORY, ERROR_LIBRARY. */
+ * fails. Sets shared->lines. ERROR_IO (a line could not be opened; logged), ERROR_MEMORY,
+ * ERROR_LIBRARY. */
 int line_sip_start(struct line_sip **out, struct channel_shared *shared,
                    struct receive_settings *settings);
 
