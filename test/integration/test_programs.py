@@ -14,6 +14,7 @@ import time
 from harness import BUILD, Gateway, Skip, sanitized, timeout, wait_for
 
 NOBODY = 65534
+STRANGER = 64999  # an account that nothing belongs to
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 DAEMON = os.path.join(BUILD, "src/faxpostd")
 COMMAND = os.path.join(BUILD, "src/faxpost")
@@ -34,10 +35,10 @@ def command(gateway, *arguments, **options):
     return ended([COMMAND, "-c", gateway.conf, *arguments], **options)
 
 
-def as_nobody(arguments, group=NOBODY):
+def as_somebody(arguments, user=NOBODY, group=NOBODY):
     if os.geteuid() != 0:
         raise Skip("needs root to become somebody else")
-    return ["setpriv", "--reuid", str(NOBODY), "--regid", str(group), "--clear-groups", *arguments]
+    return ["setpriv", "--reuid", str(user), "--regid", str(group), "--clear-groups", *arguments]
 
 
 def roles(pid):
@@ -286,15 +287,15 @@ def test_command_does_not_keep_a_daemon_from_starting(box):
 def test_others_are_refused(box):
     gateway = quiet(box)
     os.chmod(box.folder, 0o755)
-    done = ended(as_nobody([COMMAND, "-c", gateway.conf, "status"]))
+    done = ended(as_somebody([COMMAND, "-c", gateway.conf, "status"], STRANGER, STRANGER))
     assert done.returncode == 1 and "permission denied" in done.stderr, done
     # A member of the group may look, and change nothing.
-    os.chown(os.path.join(gateway.folder, "run"), 0, 1)
-    os.chown(os.path.join(gateway.folder, "run/control.sock"), 0, 1)
-    done = ended(as_nobody([COMMAND, "-c", gateway.conf, "status"], group=1))
+    os.chown(os.path.join(gateway.folder, "run"), -1, 1)
+    os.chown(os.path.join(gateway.folder, "run/control.sock"), -1, 1)
+    done = ended(as_somebody([COMMAND, "-c", gateway.conf, "status"], STRANGER, 1))
     assert done.returncode == 0, done
     for word in (["retry", "abc"], ["reload"]):
-        done = ended(as_nobody([COMMAND, "-c", gateway.conf, *word], group=1))
+        done = ended(as_somebody([COMMAND, "-c", gateway.conf, *word], STRANGER, 1))
         assert done.returncode == 1 and "only root" in done.stderr, done
 
 
@@ -312,13 +313,13 @@ def test_unprivileged_user_runs_all_of_it(box):
     for name in ("faxpostd", "faxpost"):
         shutil.copy(os.path.join(BUILD, "src", name), programs)
     log = open(gateway.log_path, "w")
-    process = subprocess.Popen(as_nobody([programs + "/faxpostd", "-F", "-c", gateway.conf]),
+    process = subprocess.Popen(as_somebody([programs + "/faxpostd", "-F", "-c", gateway.conf]),
                                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     gateway.process = process
     box.closers.append(gateway.stop)
 
     def ask(*arguments):
-        return ended(as_nobody([programs + "/faxpost", "-c", gateway.conf, *arguments]))
+        return ended(as_somebody([programs + "/faxpost", "-c", gateway.conf, *arguments]))
     wait_for("faxpostd is ready", lambda: ask("status").returncode == 0)
     assert ask("reload").returncode == 0
     assert ask("list", "--json").returncode == 0
@@ -357,6 +358,7 @@ def test_control_socket_stands_nonsense(box):
     assert b"too many connections" in crowd[-1].recv(1000)
     for client in crowd:
         client.close()
+    wait_for("the crowd is gone", lambda: gateway.faxpost("status", check=False) is not None)
     with socket.socket(socket.AF_UNIX) as client:  # several requests on one connection
         client.settimeout(10)
         client.connect(path)
