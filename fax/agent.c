@@ -13,6 +13,7 @@
 #define DEBUG_MODULE "agent" /* asked for by the next header */
 #define DEBUG_LEVEL  0
 #include <re_dbg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -31,6 +32,7 @@ struct agent_loop {
     struct mqueue *queue; /* only to be woken: what there is to do lies in the user's mailbox */
     struct dnsc *resolver;
     struct tmr timer;
+    FILE *caught, *stderr_before;
     void (*woken)(void *user);
     void *user;
 };
@@ -98,6 +100,34 @@ static void debug_handler(int level, const char *text, size_t length, void *arg)
     log_debug("sip library says=%s", LOG_ESCAPED(line));
 }
 
+static ssize_t stray_write(void *cookie, const char *text, size_t length)
+{
+    debug_handler(DBG_WARNING, text, length, cookie);
+    return (ssize_t)length;
+}
+
+/* libre writes a line to stderr for every packet that it cannot read: a stranger could fill the log
+ * with them. Our own log does not go through stdio. */
+static void catch_stderr(struct agent_loop *loop)
+{
+    cookie_io_functions_t functions = {.write = stray_write};
+
+    loop->caught = fopencookie(NULL, "w", functions);
+    if (loop->caught == NULL)
+        return;
+    setvbuf(loop->caught, NULL, _IOLBF, BUFSIZ);
+    loop->stderr_before = stderr;
+    stderr = loop->caught;
+}
+
+static void release_stderr(struct agent_loop *loop)
+{
+    if (loop->caught == NULL)
+        return;
+    stderr = loop->stderr_before;
+    fclose(loop->caught);
+}
+
 /* The library must see the same struct sa as we do; compiled with other flags it has another size.
  */
 static int check_layout(void)
@@ -155,6 +185,7 @@ int agent_loop_open(struct agent_loop **out, void (*woken)(void *user), void *us
         goto fail;
     }
     open_resolver(loop);
+    catch_stderr(loop);
     *out = loop;
     return 0;
 fail:
@@ -202,6 +233,7 @@ void agent_loop_close(struct agent_loop *loop)
     mem_deref(loop->resolver);
     libre_close();
     dbg_handler_set(NULL, NULL);
+    release_stderr(loop);
     free(loop);
 }
 

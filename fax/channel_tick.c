@@ -22,6 +22,7 @@ enum {
     RTP_DELAY_TICKS = 3,  /* kept back to mend the order */
     UDPTL_ENTRIES = 3,    /* earlier packets repeated in each */
     INFO_EVERY_MS = 2000, /* progress of a live call */
+    INFO_RETRY_MS = 500,
     HANG_UP_MS = 15000,   /* for the session to end after it was told to */
     RTP_STRAYS_MS = 5000, /* how long audio may dribble in after a switch to T.38 */
 };
@@ -209,11 +210,12 @@ static void report(struct channel *channel, int64_t now_ms)
     uint32_t revision = session_revision(channel->session);
     int pages = channel->info.pages;
 
-    if (channel->info_is_out)
+    if (channel->info_is_out || (revision == channel->revision && now_ms < channel->info_ms))
         return;
-    if (revision == channel->revision &&
-        (now_ms < channel->info_ms || !workers_are_idle(channel->shared->workers)))
+    if (revision == channel->revision && !workers_are_idle(channel->shared->workers)) {
+        channel->info_ms = now_ms + INFO_RETRY_MS; /* pages first */
         return;
+    }
     channel->revision = revision;
     channel->info_ms = now_ms + INFO_EVERY_MS;
     session_describe(channel->session, &channel->info);

@@ -75,7 +75,8 @@ static void read_numbers(struct call_info *info, const struct agent_invite *invi
     text_copy(info->peer, sizeof info->peer, net_text(peer, &invite->source));
     if (length >= sizeof info->call_ref)
         length = sizeof info->call_ref - 1;
-    memcpy(info->call_ref, invite->call_id.at, length);
+    if (length > 0)
+        memcpy(info->call_ref, invite->call_id.at, length);
     info->call_ref[length] = '\0';
     text_printable(info->call_ref);
 }
