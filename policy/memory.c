@@ -26,10 +26,10 @@ int policy_memory_format(char out[POLICY_MEMORY_TEXT_MAX], const struct policy_m
     used = (size_t)snprintf(
         out, POLICY_MEMORY_TEXT_MAX,
         "%d at=%s pinned=%s uncertain=%d rounds=%d warned=%d doublings=%d repeats=%d wait=%d "
-        "down=%d since=%" PRId64 " until=%" PRId64,
+        "down=%d since=%" PRId64 " until=%" PRId64 " due=%" PRId64,
         VERSION, memory->at, memory->pinned, memory->uncertain, memory->rounds, memory->warned,
         memory->doublings, memory->repeats, (int)memory->wait, memory->wait_down, memory->since_ms,
-        memory->until_ms);
+        memory->until_ms, memory->due_ms);
     for (i = 0; i < memory->note_count && used < POLICY_MEMORY_TEXT_MAX; i++) {
         const struct policy_note *note = &memory->note[i];
 
@@ -93,6 +93,8 @@ static void parse_item(struct policy_memory *out, const char *key, const char *v
         out->since_ms = number;
     else if (strcmp(key, "until") == 0)
         out->until_ms = number;
+    else if (strcmp(key, "due") == 0)
+        out->due_ms = number;
 }
 
 int policy_memory_parse(struct policy_memory *out, const char *text)

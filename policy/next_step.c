@@ -68,6 +68,7 @@ static void wait_until(struct flow *flow, enum policy_step step, int64_t due_ms,
     flow->out->step = step;
     flow->out->action = POLICY_WAIT;
     flow->out->due_ms = due_ms;
+    flow->memory->due_ms = due_ms;
     give_reason(flow, reason);
 }
 
@@ -439,6 +440,7 @@ void policy_next_step(struct policy_result *out, const struct policy_input *inpu
         give_reason(&flow, "sent");
         break;
     case POLICY_FAILED: end_attempt(&flow, server, input->class); break;
+    case POLICY_LOCAL: fail_round(&flow, "it failed on this side"); break;
     case POLICY_CRASHED: after_crash(&flow, server); break;
     case POLICY_NOT_TRIED:
         try_next(&flow, server_list_find(input->servers, server), false,

@@ -47,6 +47,7 @@ struct policy_memory {
     bool wait_down;   /* a server it may use was down when the wait began */
     int64_t since_ms; /* when the wait began */
     int64_t until_ms; /* when it ends */
+    int64_t due_ms;   /* when to look again, at the latest when it ends */
     int note_count;
     struct policy_note note[SERVER_COUNT_MAX];
 };
@@ -78,6 +79,7 @@ enum policy_event {
     POLICY_SENT,      /* the server took the message */
     POLICY_FAILED,    /* the attempt at `server` failed with `class` */
     POLICY_CRASHED,   /* the process died while it was being sent by `server` ("" unknown) */
+    POLICY_LOCAL,     /* it failed on our side (file, memory): no server is to blame */
     POLICY_NOT_TRIED, /* the probe or the slot was taken by another: no attempt was made */
 };
 

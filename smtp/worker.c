@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.c - begin, then step by step: connect, send, wait, file, end; every attempt leaves its row
+ * in the transmission log before the next one begins.
+ */
+#include "smtp/worker.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/thread.h"
+#include "smtp/connect.h"
+#include "smtp/mailbox.h"
+
+enum { ALARM_AGAIN_MS = 600000, ROWS_AT_ONCE = 32, RECORD_AGAIN_MS = 1000 };
+
+struct tables *engine_tables(struct engine *engine)
+{
+    struct tables *tables;
+
+    pthread_mutex_lock(&engine->lock);
+    tables = tables_use(engine->tables);
+    pthread_mutex_unlock(&engine->lock);
+    return tables;
+}
+
+void engine_alarm(struct engine *engine, const char *format, ...)
+{
+    char text[ENGINE_ALARM_MAX];
+    int64_t now_ms = clock_monotonic_ms();
+    bool again;
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    pthread_mutex_lock(&engine->lock);
+    again = strcmp(text, engine->alarm) == 0 && now_ms - engine->alarm_ms < ALARM_AGAIN_MS;
+    if (!again) {
+        text_copy(engine->alarm, sizeof engine->alarm, text);
+        engine->alarm_ms = now_ms;
+    }
+    pthread_mutex_unlock(&engine->lock);
+    if (!again)
+        log_alert("%s", text);
+}
+
+/* ---- the log row ------------------------------------------------------------------------------
+ */
+
+static void make_row(struct job *job, const char *server, const char *address, const char *result,
+                     const char *reply)
+{
+    struct spool_attempt *row = &job->row;
+
+    *row = (struct spool_attempt){.delivery_id = job->delivery.id, .time_ms = clock_wall_ms()};
+    text_copy(row->server, sizeof row->server, server);
+    text_copy(row->address, sizeof row->address, address);
+    text_copy(row->result, sizeof row->result, result);
+    text_copy(row->reply, sizeof row->reply, reply);
+}
+
+static void write_row(struct engine *engine, struct job *job)
+{
+    int error;
+
+    if (job->row.delivery_id == 0)
+        return;
+    error = spool_attempt_add(engine->spool, &job->row);
+    if (error < 0)
+        log_error("transmission log not written fax=%s: %s", job->delivery.fax_id,
+                  error_text(error));
+    job->row.delivery_id = 0;
+}
+
+/* ---- results ----------------------------------------------------------------------------------
+ */
+
+/* Records the end of a turn. What cannot be recorded now (disk full) is tried until the daemon
+ * stops: a mail that was sent must not be sent again only because the disk was full. */
+static void record(struct engine *engine, struct job *job, enum spool_delivery_state state,
+                   int64_t due_ms, bool remember)
+{
+    char memory[POLICY_MEMORY_TEXT_MAX];
+    struct spool_result result = {
+        .delivery_id = job->delivery.id,
+        .state = state,
+        .due_ms = due_ms,
+        .uncertain = job->step.memory.uncertain && remember,
+        .attempt = job->row.delivery_id != 0 ? &job->row : NULL,
+    };
+    int error;
+
+    if (remember && policy_memory_format(memory, &job->step.memory) == 0)
+        result.policy = memory;
+    if (result.attempt != NULL) {
+        result.server = job->row.server;
+        result.reply = job->row.reply;
+    }
+    while ((error = spool_finish(engine->spool, &result)) < 0 && error != ERROR_STATE &&
+           error != ERROR_NOT_FOUND && !atomic_load(&engine->stopping)) {
+        engine_alarm(engine, "result of a delivery cannot be recorded, look at the disk fax=%s: %s",
+                     job->delivery.fax_id, error_text(error));
+        usleep(RECORD_AGAIN_MS * 1000);
+    }
+    if (error < 0)
+        log_error("result of a delivery was not recorded fax=%s recipient=%s: %s",
+                  job->delivery.fax_id, LOG_ESCAPED(job->delivery.recipient), error_text(error));
+    job->row.delivery_id = 0;
+    job->over = true;
+}
+
+/* Files a copy in the recipient's mailbox; 0 when it lies there. */
+static int file_copy_of(struct engine *engine, struct job *job, bool repeat)
+{
+    char path[MAILBOX_PATH_MAX];
+    int error = mailbox_deliver(spool_state_dir(engine->spool), job->delivery.recipient,
+                                job->delivery.fax_id, job->delivery.message_path, repeat, path);
+
+    if (error < 0)
+        engine_alarm(engine, "mail cannot be filed in the mailbox fax=%s recipient=%s: %s",
+                     job->delivery.fax_id, LOG_ESCAPED(job->delivery.recipient), error_text(error));
+    else if (error == 0)
+        log_info("mail filed fax=%s path=%s", job->delivery.fax_id, LOG_ESCAPED(path));
+    return error < 0 ? error : 0;
+}
+
+/* ---- asking -----------------------------------------------------------------------------------
+ */
+
+static void decide_bypass(struct engine *engine, struct job *job, struct bypass_answer *out)
+{
+    struct spool_fax fax;
+    struct bypass_query query = {.destination = job->delivery.recipient};
+
+    *out = (struct bypass_answer){.permitted = false};
+    if (job->tables->servers->count < 2)
+        return;
+    if (spool_fax_get(engine->spool, job->delivery.fax_id, &fax) == 0) {
+        query.line = fax.call.line;
+        query.caller = fax.call.caller;
+        query.station = fax.call.station;
+    }
+    bypass_decide(out, job->tables->bypass, &query);
+}
+
+/* Made due before its time by the operator or a change of the tables; those that only woke because
+ * a server came back have exactly that time in their row. */
+static bool is_forced(struct engine *engine, const struct job *job,
+                      const struct policy_memory *memory)
+{
+    bool comeback = false;
+    int i;
+
+    if (memory->wait == POLICY_WAIT_NONE || job->delivery.due_ms >= memory->due_ms)
+        return false;
+    pthread_mutex_lock(&engine->lock);
+    for (i = 0; i < ENGINE_COMEBACKS; i++)
+        comeback |= engine->comeback_ms[i] == job->delivery.due_ms;
+    pthread_mutex_unlock(&engine->lock);
+    return !comeback;
+}
+
+static void log_step(const struct job *job, const struct policy_result *step)
+{
+    static const char *const actions[] = {
+        [POLICY_CONNECT] = "connect", [POLICY_WAIT] = "wait", [POLICY_MAILBOX] = "mailbox",
+        [POLICY_DONE] = "done",       [POLICY_FAIL] = "fail",
+    };
+    char due[CLOCK_TEXT_MAX] = "-";
+
+    if (step->action == POLICY_WAIT)
+        clock_text(due, step->due_ms);
+    log_info("delivery step=%s action=%s fax=%s recipient=%s server=%s due=%s passed=%d "
+             "reason=\"%s\"",
+             policy_step_text(step->step), actions[step->action], job->delivery.fax_id,
+             LOG_ESCAPED(job->delivery.recipient), step->server[0] != '\0' ? step->server : "-",
+             due, step->passed, step->reason);
+}
+
+/* The next step into job->step. The pending row gets its step, and is written when another attempt
+ * follows in this turn. */
+static void ask(struct engine *engine, struct job *job, enum policy_event event, const char *server,
+                enum failure_class class)
+{
+    struct policy_health_entry health[SERVER_COUNT_MAX];
+    struct policy_memory memory = job->step.memory;
+    struct bypass_answer bypass;
+    struct policy_input input = {
+        .settings = &job->tables->retry,
+        .servers = job->tables->servers,
+        .health = health,
+        .had_servers = job->tables->had_servers,
+        .memory = &memory,
+        .created_ms = job->delivery.created_ms,
+        .now_ms = clock_wall_ms(),
+        .forced = event == POLICY_BEGIN && is_forced(engine, job, &memory),
+        .event = event,
+        .server = server,
+        .class = class,
+    };
+
+    decide_bypass(engine, job, &bypass);
+    input.permitted = bypass.permitted;
+    input.authority = bypass.authority;
+    health_snapshot(engine->health, job->tables->servers, input.now_ms, health);
+    policy_next_step(&job->step, &input);
+    log_step(job, &job->step);
+    if (job->row.delivery_id != 0 && job->row.step[0] == '\0')
+        text_copy(job->row.step, sizeof job->row.step, policy_step_text(job->step.step));
+    if (job->step.action == POLICY_CONNECT)
+        write_row(engine, job);
+}
+
+/* ---- beginning --------------------------------------------------------------------------------
+ */
+
+/* What the process died with: a transmission had begun when the last row that we wrote is "TCP OK".
+ * Deliveries that only waited in memory are not uncertain. */
+static bool was_in_flight(struct engine *engine, const struct job *job)
+{
+    struct spool_attempt *rows = calloc(ROWS_AT_ONCE, sizeof *rows);
+    bool in_flight = false;
+    int64_t after = 0;
+    int count;
+    int i;
+
+    if (rows == NULL)
+        return true;
+    while ((count = spool_attempt_list(engine->spool, after, job->delivery.fax_id, NULL, rows,
+                                       ROWS_AT_ONCE)) > 0) {
+        for (i = 0; i < count; i++) {
+            after = rows[i].id;
+            if (rows[i].delivery_id == job->delivery.id && strcmp(rows[i].result, "uncertain") != 0)
+                in_flight = strcmp(rows[i].result, "TCP OK") == 0;
+        }
+    }
+    free(rows);
+    return in_flight;
+}
+
+/* The row says uncertain and the memory does not know: the process died in between. One that begins
+ * anew by the operator's command has its age reset. */
+static bool has_crashed(struct engine *engine, const struct job *job)
+{
+    if (!job->delivery.uncertain || job->step.memory.uncertain)
+        return false;
+    if (job->fresh && job->delivery.created_ms == job->delivery.due_ms)
+        return false;
+    return was_in_flight(engine, job);
+}
+
+static void begin(struct engine *engine, struct job *job)
+{
+    struct policy_memory *memory = &job->step.memory;
+
+    job->tables = engine_tables(engine);
+    if (policy_memory_parse(memory, job->delivery.policy) < 0)
+        log_error("memory of a delivery is damaged, it begins anew fax=%s", job->delivery.fax_id);
+    job->fresh = memory->wait == POLICY_WAIT_NONE && memory->at[0] == '\0';
+    if (job->fresh && job->tables->mailbox && job->tables->servers->count > 0)
+        file_copy_of(engine, job, job->delivery.uncertain || job->delivery.attempts > 0);
+    if (has_crashed(engine, job))
+        ask(engine, job, POLICY_CRASHED, job->delivery.last_server, FAILURE_UNCERTAIN);
+    else
+        ask(engine, job, POLICY_BEGIN, NULL, FAILURE_NONE);
+}
+
+/* ---- an attempt -------------------------------------------------------------------------------
+ */
+
+/* What an attempt says of the server's health. */
+static enum health_verdict judge_server(const struct submit_result *result)
+{
+    if (result->local_error != 0)
+        return HEALTH_NEITHER;
+    if (!result->greeted)
+        return HEALTH_BROKEN;
+    if (result->failure.event == EVENT_NONE)
+        return HEALTH_WORKED;
+    if (result->failure.stage == STAGE_STARTTLS)
+        return HEALTH_BROKEN;
+    if (result->failure.stage == STAGE_AUTH)
+        return result->failure.event == EVENT_LOST || result->failure.event == EVENT_TIMEOUT
+                   ? HEALTH_NEITHER
+                   : HEALTH_BROKEN;
+    return HEALTH_WORKED;
+}
+
+/* A server came back: what waits for it is due at once. */
+static void wake_waiting(struct engine *engine)
+{
+    int64_t now_ms = clock_wall_ms();
+
+    pthread_mutex_lock(&engine->lock);
+    engine->comeback_ms[engine->comebacks++ % ENGINE_COMEBACKS] = now_ms;
+    pthread_mutex_unlock(&engine->lock);
+    spool_wake_all(engine->spool, now_ms);
+    thread_wake(engine->wake_fd);
+}
+
+static void transmit(struct engine *engine, struct job *job, int index, int fd,
+                     struct submit_recipient *recipient, struct submit_result *result)
+{
+    const struct server *server = &job->tables->servers->server[index];
+    struct submit_request request = {
+        .message_path = job->delivery.message_path,
+        .message_bytes = job->delivery.message_bytes,
+        .envelope_from = job->delivery.envelope_from[0] != '\0' ? job->delivery.envelope_from
+                                                                : job->tables->envelope_from,
+        .hello = job->tables->hello,
+        .recipients = recipient,
+        .recipient_count = 1,
+        .timeouts = &job->tables->timeouts,
+    };
+
+    submit_transport_for(server)->send(job->tables->session[index], fd, engine->deadlines, &request,
+                                       result);
+    if (result->local_error == 0)
+        result->failure = *submit_failure_of(&request, result, 0);
+}
+
+/* The row of a transmission, and the alarm where the settings are probably wrong. */
+static enum failure_class note_outcome(struct engine *engine, struct job *job, const char *server,
+                                       const char *address, const struct submit_result *result)
+{
+    const struct failure *failure = &result->failure;
+    bool alarm = false;
+    enum failure_class class = failure_classify(failure, &alarm);
+    char words[SPOOL_REPLY_MAX];
+
+    if (class == FAILURE_NONE) {
+        make_row(job, server, address, "SMTP OK", failure->text);
+        return class;
+    }
+    snprintf(words, sizeof words, "%s: %.480s", failure_stage_text(failure->stage), failure->text);
+    make_row(job, server, address, failure_class_text(class), words);
+    log_warning(
+        "transmission failed fax=%s recipient=%s server=%s address=%s class=\"%s\" reply=%s",
+        job->delivery.fax_id, LOG_ESCAPED(job->delivery.recipient), server, address,
+        failure_class_text(class), LOG_ESCAPED(words));
+    if (alarm)
+        engine_alarm(engine, "the settings of a server are probably wrong server=%s reply=%s",
+                     server, LOG_ESCAPED(words));
+    return class;
+}
+
+/* S1, S2: the name and TCP. A connected socket, or -1 after asking for the next step. */
+static int open_connection(struct engine *engine, struct job *job, const struct server *server,
+                           bool probe, char *address)
+{
+    struct failure why;
+    bool alarm = false;
+    int fd = connect_open(engine->resolver, server->host, server->port,
+                          job->tables->timeouts.connect, engine->stop_fd, address, &why);
+
+    make_row(job, server->name, address, fd < 0 ? "TCP error" : "TCP OK", fd < 0 ? why.text : "");
+    text_copy(job->row.step, sizeof job->row.step, policy_step_text(job->step.step));
+    if (fd >= 0) {
+        write_row(engine, job); /* durable before the first octet: see was_in_flight() */
+        return fd;
+    }
+    failure_classify(&why, &alarm);
+    if (alarm)
+        engine_alarm(engine, "the name of a server does not exist server=%s host=%s", server->name,
+                     LOG_ESCAPED(server->host));
+    health_release(engine->health, server->name, probe,
+                   atomic_load(&engine->stopping) ? HEALTH_NEITHER : HEALTH_BROKEN, why.text);
+    ask(engine, job, POLICY_FAILED, server->name, FAILURE_CONNECTION);
+    return -1;
+}
+
+/* We ended it ourselves because the daemon stops, before the server could have the message. */
+static bool was_cut_off(struct engine *engine, const struct submit_result *result)
+{
+    return atomic_load(&engine->stopping) && result->failure.stage != STAGE_FINAL &&
+           (result->failure.event == EVENT_TIMEOUT || result->failure.event == EVENT_LOST);
+}
+
+static void attempt(struct engine *engine, struct job *job, int index, bool probe)
+{
+    const struct server *server = &job->tables->servers->server[index];
+    struct submit_recipient recipient = {.address = job->delivery.recipient};
+    struct submit_result result;
+    char address[CONNECT_ADDRESS_MAX];
+    enum failure_class class;
+    int fd;
+
+    spool_extend(engine->spool, job->delivery.id, clock_wall_ms() + ENGINE_LEASE_MS);
+    fd = open_connection(engine, job, server, probe, address);
+    if (fd < 0)
+        return;
+    transmit(engine, job, index, fd, &recipient, &result);
+    close(fd);
+    if (was_cut_off(engine, &result)) {
+        health_release(engine->health, server->name, probe, HEALTH_NEITHER, "");
+        make_row(job, server->name, address, "cut off", "faxpost stops; it is due again");
+        text_copy(job->row.step, sizeof job->row.step, policy_step_text(job->step.step));
+        record(engine, job, SPOOL_DUE, clock_wall_ms(), true);
+        return;
+    }
+    if (health_release(engine->health, server->name, probe, judge_server(&result),
+                       result.failure.text))
+        wake_waiting(engine);
+    if (result.local_error != 0) {
+        make_row(job, server->name, address, "local error", error_text(result.local_error));
+        engine_alarm(engine, "a message cannot be read fax=%s path=%s: %s", job->delivery.fax_id,
+                     LOG_ESCAPED(job->delivery.message_path), error_text(result.local_error));
+        ask(engine, job, POLICY_LOCAL, server->name, FAILURE_NONE);
+        return;
+    }
+    class = note_outcome(engine, job, server->name, address, &result);
+    if (class == FAILURE_NONE)
+        ask(engine, job, POLICY_SENT, server->name, class);
+    else
+        ask(engine, job, POLICY_FAILED, server->name, class);
+}
+
+/* ---- obeying ----------------------------------------------------------------------------------
+ */
+
+static enum worker_end do_connect(struct engine *engine, struct job *job)
+{
+    int index = server_list_find(job->tables->servers, job->step.server);
+    bool probe = false;
+
+    if (atomic_load(&engine->stopping)) {
+        record(engine, job, SPOOL_DUE, clock_wall_ms(), !job->fresh);
+        return WORKER_DONE; /* begins here when the daemon is back */
+    }
+    switch (health_acquire(engine->health, &job->tables->servers->server[index], &probe)) {
+    case HEALTH_FULL:
+        text_copy(job->waits_for, sizeof job->waits_for, job->step.server);
+        return WORKER_PARK;
+    case HEALTH_TAKEN: {
+        char server[SERVER_NAME_MAX];
+
+        text_copy(server, sizeof server, job->step.server);
+        ask(engine, job, POLICY_NOT_TRIED, server, FAILURE_NONE);
+        break;
+    }
+    case HEALTH_GO:
+        job->fresh = false;
+        attempt(engine, job, index, probe);
+        break;
+    }
+    return WORKER_DONE;
+}
+
+/* S13 and ends that are not S4: the copy first, then the operator. */
+static bool warn_operator(struct engine *engine, struct job *job, const char *what)
+{
+    if (file_copy_of(engine, job, true) < 0)
+        return false;
+    log_alert("%s fax=%s recipient=%s rounds=%d server=%s reply=%s reason=\"%s\" do=\"see faxpost "
+              "log --fax %s; the fax lies in the mailbox\"",
+              what, job->delivery.fax_id, LOG_ESCAPED(job->delivery.recipient),
+              job->step.memory.rounds,
+              job->row.server[0] != '\0' ? job->row.server : job->delivery.last_server,
+              LOG_ESCAPED(job->row.reply[0] != '\0' ? job->row.reply : job->delivery.last_reply),
+              job->step.reason, job->delivery.fax_id);
+    return true;
+}
+
+static void do_wait(struct engine *engine, struct job *job)
+{
+    if (job->step.no_server)
+        engine_alarm(engine, "mail waits because the last server was removed: add one");
+    if (job->step.warn &&
+        !warn_operator(engine, job, "a fax cannot be delivered, settings are probably wrong"))
+        job->step.memory.warned = false; /* the copy could not be made: again at the next round */
+    record(engine, job, SPOOL_DUE, job->step.due_ms, true);
+}
+
+static void do_mailbox(struct engine *engine, struct job *job)
+{
+    char name[MAILBOX_NAME_MAX];
+
+    if (file_copy_of(engine, job, !job->fresh || job->delivery.uncertain) < 0) {
+        record(engine, job, SPOOL_DUE, clock_wall_ms() + job->tables->retry.wait_ms, false);
+        return;
+    }
+    mailbox_name(name, job->delivery.recipient);
+    make_row(job, "mailbox", "mailbox", "mailbox", name);
+    text_copy(job->row.step, sizeof job->row.step, policy_step_text(job->step.step));
+    record(engine, job, SPOOL_DONE, 0, false);
+}
+
+static void do_fail(struct engine *engine, struct job *job)
+{
+    /* Not in the mailbox, not ended: no fax is dropped. */
+    if (!warn_operator(engine, job, "a fax was not delivered")) {
+        record(engine, job, SPOOL_DUE, clock_wall_ms() + job->tables->retry.wait_ms, false);
+        return;
+    }
+    record(engine, job, SPOOL_FAILED, 0, true);
+}
+
+enum worker_end worker_turn(struct engine *engine, struct job *job)
+{
+    job->waits_for[0] = '\0';
+    if (job->tables == NULL)
+        begin(engine, job);
+    while (!job->over) {
+        switch (job->step.action) {
+        case POLICY_CONNECT:
+            if (do_connect(engine, job) == WORKER_PARK)
+                return WORKER_PARK;
+            break;
+        case POLICY_WAIT: do_wait(engine, job); break;
+        case POLICY_MAILBOX: do_mailbox(engine, job); break;
+        case POLICY_DONE: record(engine, job, SPOOL_DONE, 0, true); break;
+        case POLICY_FAIL: do_fail(engine, job); break;
+        }
+    }
+    return WORKER_DONE;
+}
+
+void worker_give_back(struct engine *engine, struct job *job)
+{
+    record(engine, job, SPOOL_DUE, job->delivery.due_ms, job->tables != NULL && !job->fresh);
+    worker_free(job);
+}
+
+void worker_free(struct job *job)
+{
+    if (job == NULL)
+        return;
+    tables_leave(job->tables);
+    free(job);
+}

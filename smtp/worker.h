@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.h - one turn of one delivery: asks policy_next_step() and obeys, until the delivery waits
+ * or has come to its end. Runs on any thread of the pool.
+ */
+#ifndef FAXPOST_SMTP_WORKER_H
+#define FAXPOST_SMTP_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/next_step.h"
+#include "smtp/deadline.h"
+#include "smtp/health.h"
+#include "smtp/resolve.h"
+#include "smtp/tables.h"
+#include "spool/spool.h"
+
+enum { ENGINE_COMEBACKS = 8, ENGINE_ALARM_MAX = 200, ENGINE_LEASE_MS = 6 * 3600 * 1000 };
+
+/* What all threads of the dispatcher share. */
+struct engine {
+    struct spool *spool;
+    struct health *health;
+    struct deadline_thread *deadlines;
+    struct resolver *resolver;
+    int stop_fd; /* readable once connecting is to be given up */
+    int wake_fd; /* wakes the dispatcher */
+    atomic_bool stopping;
+    pthread_mutex_t lock; /* all below */
+    struct tables *tables;
+    char alarm[ENGINE_ALARM_MAX]; /* the last thing that needs a person */
+    int64_t alarm_ms;
+    int64_t comeback_ms[ENGINE_COMEBACKS]; /* wall times at which a server came back */
+    unsigned comebacks;
+};
+
+struct tables *engine_tables(struct engine *engine); /* for use; tables_leave() them */
+
+/* Logs at the level that monitoring looks for; the same text at most once in ten minutes. */
+void engine_alarm(struct engine *engine, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A delivery in the hands of the dispatcher. */
+struct job {
+    struct spool_delivery delivery;
+    struct tables *tables;     /* of this turn; NULL before it has begun */
+    struct policy_result step; /* to obey next */
+    struct spool_attempt row;  /* a log row that waits for its step; row.delivery_id 0: none */
+    bool over;                 /* the turn was recorded */
+    bool fresh;                /* nothing was tried before this turn */
+    char waits_for[SERVER_NAME_MAX]; /* parked until this server has room */
+    struct job *next;
+};
+
+enum worker_end {
+    WORKER_DONE, /* the turn is over and recorded */
+    WORKER_PARK, /* all connections of job->waits_for are in use: call again when there is room */
+};
+
+enum worker_end worker_turn(struct engine *engine, struct job *job);
+
+/* Gives back a delivery whose turn has not begun or is parked: due at once. Frees. */
+void worker_give_back(struct engine *engine, struct job *job);
+void worker_free(struct job *job);
+
+#endif
