@@ -521,6 +521,10 @@ static void cut_off(struct dispatch *dispatch)
     struct engine *engine = &dispatch->engine;
 
     atomic_store(&engine->stopping, true);
+    pthread_mutex_lock(&dispatch->lock);
+    dispatch->stopping = true; /* before the wake-ups: who wakes looks at it */
+    pthread_cond_broadcast(&dispatch->work);
+    pthread_mutex_unlock(&dispatch->lock);
     if (engine->stop_fd >= 0)
         thread_wake(engine->stop_fd);
     if (engine->wake_fd >= 0)
@@ -529,10 +533,6 @@ static void cut_off(struct dispatch *dispatch)
         resolver_cancel(engine->resolver);
     if (engine->deadlines != NULL)
         deadline_cut_all(engine->deadlines);
-    pthread_mutex_lock(&dispatch->lock);
-    dispatch->stopping = true;
-    pthread_cond_broadcast(&dispatch->work);
-    pthread_mutex_unlock(&dispatch->lock);
 }
 
 void dispatch_stop(struct dispatch *dispatch, int grace_ms)
