@@ -3,7 +3,9 @@
  * role_deliver.c - owns the spool: dispatcher, control socket, and the way to compose.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "smtp/dispatch.h"
@@ -12,7 +14,7 @@
 #include "src/control.h"
 #include "src/role.h"
 
-enum { STOP_GRACE_MS = 30000 };
+enum { STOP_GRACE_MS = 30000, SETTLE_MS = 5000, SETTLE_LOOK_MS = 20 };
 
 /* The main thread's. */
 static struct {
@@ -114,9 +116,33 @@ static void drain(void)
     dispatch_drain(self.dispatch);
 }
 
+/* Nothing lies in incoming/, waits for its message, or is due or being sent. */
+static bool is_settled(void)
+{
+    struct spool_counts counts;
+    char name[FAX_ID_MAX];
+
+    return dispatch_is_idle(self.dispatch) && spool_count(self.spool, &counts) == 0 &&
+           counts.taken == 0 && counts.sending == 0 &&
+           spool_next_due(self.spool) > clock_wall_ms() &&
+           spool_incoming_stale(self.spool, 0, name, sizeof name) == ERROR_NOT_FOUND;
+}
+
+/* The last calls have just ended: their faxes should not have to wait for the next start. */
+static void settle(void)
+{
+    int64_t until_ms = clock_monotonic_ms() + SETTLE_MS;
+
+    dispatch_kick(self.dispatch);
+    while (!is_settled() && clock_monotonic_ms() < until_ms)
+        usleep(SETTLE_LOOK_MS * 1000);
+}
+
 static void stop(void)
 {
     control_stop(self.control);
+    if (self.dispatch != NULL)
+        settle();
     if (self.compose != NULL)
         compose_client_close(self.compose);
     dispatch_stop(self.dispatch, STOP_GRACE_MS);
