@@ -17,9 +17,10 @@
 
 enum {
     TRIES = 3,
-    AGAIN_MS = 2000,       /* after the first failure; doubles */
+    AGAIN_MS = 5000,       /* after the first failure; doubles */
     AGAIN_FULL_MS = 60000, /* no space */
     AGAIN_PLAIN_MS = 3600000,
+    REST_MS = 60000,
 };
 
 struct composer {
@@ -29,6 +30,7 @@ struct composer {
     pthread_mutex_t lock; /* all below */
     pthread_cond_t changed;
     bool kicked, draining, stopping, busy;
+    int64_t again_ms; /* monotonic: when the last failure is due again; INT64_MAX: none */
 };
 
 static void choose_route(const struct tables *tables, const struct spool_fax *fax,
@@ -59,12 +61,14 @@ static int make_deliveries(struct composer *composer, const struct tables *table
                               clock_wall_ms());
 }
 
-static void note_failure(struct composer *composer, const struct spool_fax *fax, bool plain,
-                         int error, const char *why)
+static void note_failure(struct composer *composer, const struct tables *tables,
+                         const struct spool_fax *fax, bool plain, int error, const char *why)
 {
     int64_t again_ms = (int64_t)AGAIN_MS
                        << (fax->compose_failures < TRIES ? fax->compose_failures : TRIES);
 
+    if (again_ms > tables->retry.wait_ms)
+        again_ms = tables->retry.wait_ms;
     if (error == ERROR_FULL)
         again_ms = AGAIN_FULL_MS;
     else if (plain)
@@ -78,6 +82,10 @@ static void note_failure(struct composer *composer, const struct spool_fax *fax,
                      fax->folder, fax->call.fax_id);
     spool_fax_compose_failed(composer->engine->spool, fax->call.fax_id, why,
                              clock_wall_ms() + again_ms);
+    pthread_mutex_lock(&composer->lock);
+    if (clock_monotonic_ms() + again_ms < composer->again_ms)
+        composer->again_ms = clock_monotonic_ms() + again_ms;
+    pthread_mutex_unlock(&composer->lock);
 }
 
 static void compose(struct composer *composer, const struct spool_fax *fax)
@@ -102,7 +110,7 @@ static void compose(struct composer *composer, const struct spool_fax *fax)
             snprintf(why, sizeof why, "the deliveries could not be recorded");
     }
     if (error < 0)
-        note_failure(composer, fax, plain, error, why);
+        note_failure(composer, tables, fax, plain, error, why);
     else
         log_info("message composed fax=%s route=%s recipients=%d octets=%lld plain=%s",
                  fax->call.fax_id, route->name, route->to_count, (long long)bytes,
@@ -110,6 +118,20 @@ static void compose(struct composer *composer, const struct spool_fax *fax)
     free(route);
     tables_leave(tables);
     thread_wake(composer->engine->wake_fd);
+}
+
+/* Under the lock: until there may be something to do. */
+static void rest(struct composer *composer)
+{
+    int64_t left_ms = composer->again_ms - clock_monotonic_ms();
+
+    if (left_ms <= 0 && !composer->draining) {
+        composer->again_ms = INT64_MAX;
+        composer->kicked = true;
+        return;
+    }
+    thread_condition_wait(&composer->changed, &composer->lock,
+                          left_ms > 0 && left_ms < REST_MS ? (int)left_ms + 1 : REST_MS);
 }
 
 static void *run(void *arg)
@@ -122,7 +144,7 @@ static void *run(void *arg)
         int error;
 
         if (composer->draining || !composer->kicked) {
-            thread_condition_wait(&composer->changed, &composer->lock, 60000);
+            rest(composer);
             continue;
         }
         composer->kicked = false;
@@ -151,6 +173,7 @@ int composer_start(struct composer **out, struct engine *engine, const struct di
     composer->engine = engine;
     composer->hooks = *hooks;
     composer->kicked = true;
+    composer->again_ms = INT64_MAX;
     pthread_mutex_init(&composer->lock, NULL);
     thread_condition_init(&composer->changed);
     error = thread_start(&composer->thread, "composer", run, composer);
