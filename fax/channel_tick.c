@@ -283,10 +283,33 @@ static int switch_t38(struct channel *channel, const struct media_plan *plan, in
     return session_switch_t38(channel->session, &settings);
 }
 
+/* The same medium from another address, or by the other law. */
+static void redirect(struct channel *channel, const struct media_plan *plan, int64_t now_ms)
+{
+    bool has_moved = !net_equal(&plan->remote, &channel->plan.remote);
+    bool has_other_law = plan->kind == SDP_AUDIO && plan->law != channel->plan.law;
+    struct rtp *rtp;
+
+    if (plan->kind != channel->plan.kind || (!has_moved && !has_other_law))
+        return;
+    if (has_other_law) {
+        rtp = rtp_new(plan->law, RTP_DELAY_TICKS);
+        if (rtp == NULL)
+            return;
+        rtp_free(channel->rtp);
+        channel->rtp = rtp;
+    }
+    channel->plan.law = plan->law;
+    channel->plan.remote = plan->remote;
+    latch_again(channel, &plan->remote, now_ms);
+    log_media(channel, "redirected");
+}
+
 /* Between runs of the session, when it is here. */
 static void apply_changes(struct channel *channel, int64_t now_ms)
 {
     struct media_plan before = channel->plan;
+    struct latch latch_before = channel->latch;
     int rc;
 
     if (channel->switch_waits) {
@@ -300,6 +323,7 @@ static void apply_changes(struct channel *channel, int64_t now_ms)
             udptl_free(channel->udptl);
             channel->udptl = NULL;
             channel->plan = before;
+            channel->latch = latch_before;
         }
         log_warning("switch to T.38 failed fax=%s call=%s: %s", channel->fax_id,
                     LOG_ESCAPED(channel->call_ref), error_text(rc));
@@ -307,12 +331,7 @@ static void apply_changes(struct channel *channel, int64_t now_ms)
     }
     if (channel->redirect_waits) {
         channel->redirect_waits = false;
-        if (channel->next_plan.kind != channel->plan.kind ||
-            net_equal(&channel->next_plan.remote, &channel->plan.remote))
-            return;
-        channel->plan.remote = channel->next_plan.remote;
-        latch_again(channel, &channel->plan.remote, now_ms);
-        log_media(channel, "redirected");
+        redirect(channel, &channel->next_plan, now_ms);
     }
 }
 

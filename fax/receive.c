@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -20,6 +21,22 @@ struct receive {
     struct channel_shared shared;
     char *state_dir; /* as at the start: a folder is not changed under live calls */
 };
+
+/* A live call has about five files open: its socket, the library's page file, its folder. */
+static void allow_files(const struct receive_settings *settings)
+{
+    rlim_t wanted = (rlim_t)settings->sessions_max * 6 + 256;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        log_warning("only %llu files can be open at once, too few for [limits] sessions = %d; "
+                    "raise LimitNOFILE of the service to %llu",
+                    (unsigned long long)limit.rlim_cur, settings->sessions_max,
+                    (unsigned long long)wanted);
+}
 
 static int workers_and_media_start(struct receive *receive, const struct receive_settings *settings)
 {
@@ -60,6 +77,7 @@ int receive_start(struct receive **out, const struct conf *conf, const struct re
         rc = receive_settings_read(&settings, conf);
     if (rc != 0)
         goto out;
+    allow_files(settings);
     receive->state_dir = strdup(settings->state_dir);
     receive->shared.state_dir = receive->state_dir;
     rc = receive->state_dir == NULL ? ERROR_MEMORY : workers_and_media_start(receive, settings);
