@@ -3,9 +3,13 @@
 
 import glob
 import os
+import random
+import re
 import shutil
 import signal
+import socket
 import subprocess
+import time
 
 from harness import Skip, sanitized, timeout, wait_for
 from test_calls import lines
@@ -68,3 +72,99 @@ def test_many_short_calls(box):
     Sipp(box, gateway.address("accept"), "call", calls=80).wait()
     gateway.wait_idle()
     assert gateway.log().count("call ended fax=") == 80
+
+
+# ---- where media go and come from ------------------------------------------------------------------
+
+
+class Phone:
+    """A call by hand: signalling as it should be, media from wherever the test wants."""
+
+    def __init__(self, box, address, offered):
+        host, port = address.split(":")
+        self.gateway = (host, int(port))
+        self.signal = self.open(box)
+        self.here = "127.0.0.1:%d" % self.signal.getsockname()[1]
+        self.call_id = f"{random.getrandbits(64):x}"
+        self.to_tag = ""
+        sdp = (f"v=0\r\no=- 1 1 IN IP4 {offered[0]}\r\ns=-\r\nc=IN IP4 {offered[0]}\r\nt=0 0\r\n"
+               f"m=audio {offered[1]} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n")
+        self.send("INVITE", 1, sdp)
+        answer = self.final()
+        assert answer.startswith("SIP/2.0 200"), answer
+        self.to_tag = re.search(r"(?m)^To:[^\r\n]*(;tag=\S+)", answer).group(1)
+        self.media = (host, int(re.search(r"m=audio (\d+)", answer).group(1)))
+        self.send("ACK", 1)
+
+    @staticmethod
+    def open(box):
+        end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        box.closers.append(end.close)
+        end.bind(("127.0.0.1", 0))
+        end.settimeout(5)
+        return end
+
+    def send(self, method, number, body=""):
+        kind = "Content-Type: application/sdp\r\n" if body else ""
+        self.signal.sendto((
+            f"{method} sip:5552100@{self.gateway[0]} SIP/2.0\r\nVia: SIP/2.0/UDP {self.here};"
+            f"branch=z9hG4bK{random.getrandbits(64):x}\r\nMax-Forwards: 70\r\n"
+            f"From: <sip:5551234@{self.here}>;tag=1\r\nTo: <sip:5552100@{self.gateway[0]}>"
+            f"{self.to_tag}\r\nCall-ID: {self.call_id}\r\nCSeq: {number} {method}\r\n"
+            f"Contact: <sip:test@{self.here}>\r\n{kind}Content-Length: {len(body)}\r\n\r\n{body}"
+        ).encode(), self.gateway)
+
+    def final(self):
+        while True:
+            answer = self.signal.recv(4000).decode()
+            if not answer.startswith("SIP/2.0 1"):
+                return answer
+
+    def talk(self, end, packets=10):
+        for number in range(packets):
+            end.sendto(b"\x80\x08" + number.to_bytes(2, "big") + (number * 160).to_bytes(4, "big") +
+                       b"mine" + b"\xd5" * 160, self.media)
+            time.sleep(0.02)
+
+    def hears(self, end, seconds=1.0):
+        """True when RTP of the gateway comes to this end."""
+        end.settimeout(seconds)
+        try:
+            return end.recv(2000)[:2] == b"\x80\x08"
+        except OSError:
+            return False
+
+    def hang_up(self):
+        self.send("BYE", 2)
+        assert self.final().startswith("SIP/2.0 200")
+
+
+@timeout(60)
+def test_caller_behind_a_nat(box):
+    """A private address was offered: media go to where the first come from, and to nobody else."""
+    gateway = box.gateway(settings=lines(box))
+    phone = Phone(box, gateway.address("never"), ("10.9.8.7", 4000))
+    nat, stranger = phone.open(box), phone.open(box)
+    nat.sendto(b"no RTP at all", phone.media)
+    assert not phone.hears(nat), "latched to what is no media"
+    phone.talk(nat)
+    assert phone.hears(nat), "not latched"
+    phone.talk(stranger)
+    assert not phone.hears(stranger), "a stranger took the media over"
+    assert phone.hears(nat), "the media do not come any more"
+    assert gateway.log().count("latched fax=") == 1
+    phone.hang_up()
+    gateway.wait_idle()
+    assert re.search(r"call ended .* packets_in=10 .* strangers=1[01] ", gateway.log())
+
+
+@timeout(60)
+def test_media_go_where_the_offer_says(box):
+    gateway = box.gateway(settings=lines(box))
+    end = Phone.open(box)
+    phone = Phone(box, gateway.address("never"), end.getsockname())
+    assert phone.hears(end), "nothing came before we sent anything"
+    phone.talk(end)
+    phone.hang_up()
+    gateway.wait_idle()
+    assert "latched" not in gateway.log()
