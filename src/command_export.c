@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -172,63 +173,112 @@ static int export_fax(struct export *e, const json_t *fax)
     return error;
 }
 
-static int print_result(const struct command_options *options, const char *fax_id, int64_t bytes)
+/* In a process of its own, which may give up root's rights: the other one needs them to put the
+ * file in its place. Writes the identity of the fax to id_fd. */
+static int export_child(struct export *e, int id_fd)
+{
+    json_t *reply = command_ask(e->options, "show", json_pack("{s:s}", "id", e->options->id));
+    int error = ERROR_IO;
+
+    if (!command_failed(e->options, reply)) {
+        error = export_fax(e, json_object_get(reply, "fax"));
+        if (error < 0)
+            fprintf(stderr, "faxpost: %s: %s\n", e->what[0] != '\0' ? e->what : "export",
+                    error_text(error));
+        else if (file_write_all(id_fd, e->fax_id, strlen(e->fax_id)) < 0)
+            error = ERROR_IO;
+    }
+    json_decref(reply);
+    command_ask_end();
+    return fflush(NULL) == 0 && error == 0 ? EXIT_FINE : EXIT_TROUBLE;
+}
+
+static int export_apart(struct export *e, char id[FAX_ID_MAX])
+{
+    int pipes[2];
+    int status = 0;
+    ssize_t n;
+    pid_t pid;
+
+    if (pipe2(pipes, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+        fprintf(stderr, "faxpost: %s\n", strerror(errno));
+        return ERROR_IO;
+    }
+    if (pid == 0)
+        _exit(export_child(e, pipes[1]));
+    close(pipes[1]);
+    n = read(pipes[0], id, FAX_ID_MAX - 1);
+    id[n > 0 ? n : 0] = '\0';
+    close(pipes[0]);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : ERROR_IO;
+}
+
+static void print_result(const struct command_options *options, const char *fax_id, int64_t bytes)
 {
     json_t *result;
 
     if (strcmp(options->output, "-") == 0)
-        return EXIT_FINE;
+        return;
     if (!options->json) {
         printf("%s: %lld bytes of %s\n", options->output, (long long)bytes, fax_id);
-        return EXIT_FINE;
+        return;
     }
     result = json_pack("{s:b, s:s, s:s, s:I}", "ok", 1, "id", fax_id, "file", options->output,
                        "bytes", (json_int_t)bytes);
     command_print_json(result);
     json_decref(result);
-    return EXIT_FINE;
 }
 
 /* Into a file beside the wanted one, which takes its place when it is whole. */
+static int export_to_file(struct export *e, char id[FAX_ID_MAX], int64_t *out_bytes)
+{
+    const char *output = e->options->output;
+    struct stat st = {0};
+    char *part;
+    int error = 0;
+
+    if (asprintf(&part, "%s.part", output) < 0)
+        return ERROR_MEMORY;
+    e->out_fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (e->out_fd < 0) {
+        fprintf(stderr, "faxpost: %s: %s\n", part, strerror(errno));
+        free(part);
+        return ERROR_IO;
+    }
+    error = export_apart(e, id);
+    fstat(e->out_fd, &st);
+    close(e->out_fd);
+    if (error == 0 && rename(part, output) < 0) {
+        fprintf(stderr, "faxpost: %s: %s\n", output, strerror(errno));
+        error = ERROR_IO;
+    }
+    if (error < 0)
+        unlink(part);
+    free(part);
+    *out_bytes = st.st_size;
+    return error;
+}
+
 int command_export(const struct command_options *options)
 {
     struct export e = {.options = options, .out_fd = STDOUT_FILENO};
-    bool to_file = strcmp(options->output, "-") != 0;
     int format = choose_format(options);
-    char *part = NULL;
-    struct stat st = {0};
-    json_t *reply;
-    int error = ERROR_IO;
+    char id[FAX_ID_MAX] = "";
+    int64_t bytes = 0;
+    int error;
 
     if (format < 0) {
         fprintf(stderr, "faxpost: no such format: %s; write pdf, tiff or eml\n", options->format);
         return EXIT_USAGE;
     }
     e.format = (enum format)format;
-    if (to_file && asprintf(&part, "%s.part", options->output) < 0)
-        return EXIT_TROUBLE;
-    if (to_file) /* before the account may change */
-        e.out_fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (e.out_fd < 0) {
-        fprintf(stderr, "faxpost: %s: %s\n", part, strerror(errno));
-        free(part);
-        return EXIT_TROUBLE;
-    }
-    reply = command_ask(options, "show", json_pack("{s:s}", "id", options->id));
-    if (!command_failed(options, reply)) {
-        error = export_fax(&e, json_object_get(reply, "fax"));
-        if (error < 0)
-            fprintf(stderr, "faxpost: %s: %s\n", e.what[0] != '\0' ? e.what : "export",
-                    error_text(error));
-    }
-    fstat(e.out_fd, &st);
-    if (to_file && (error < 0 || rename(part, options->output) < 0)) {
-        unlink(part);
-        error = ERROR_IO;
-    }
+    if (strcmp(options->output, "-") == 0)
+        error = export_apart(&e, id);
+    else
+        error = export_to_file(&e, id, &bytes);
     if (error == 0)
-        print_result(options, member_text(json_object_get(reply, "fax"), "id"), st.st_size);
-    json_decref(reply);
-    free(part);
+        print_result(options, id, bytes);
     return error == 0 ? EXIT_FINE : EXIT_TROUBLE;
 }

@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message/template.h"
 #include "src/command.h"
 #include "src/control_commands.h"
 #include "src/settings.h"
+
+enum { PAIR_CHARS = 200, PAIR_BYTES = 4 * PAIR_CHARS + 8 };
 
 static void print_fax_line(const json_t *fax)
 {
@@ -59,11 +62,11 @@ int command_list(const struct command_options *options)
 /* One line of a record; nothing where there is nothing to say. */
 static void print_pair(const char *name, const char *text)
 {
-    char clean[CELL_MAX];
+    char clean[PAIR_BYTES];
 
     if (text[0] == '\0' || strcmp(text, "-") == 0)
         return;
-    printf("%-13s %s\n", name, line_of(clean, text));
+    printf("%-13s %s\n", name, template_clean_text(clean, sizeof clean, text, PAIR_CHARS));
 }
 
 static void print_call(const json_t *fax)

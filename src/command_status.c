@@ -17,15 +17,15 @@ static void print_counts(const json_t *reply)
     const json_t *counts = json_object_get(reply, "counts");
     const json_t *workers = json_object_get(reply, "workers");
 
-    printf("%zu calls   faxes: %lld, new %lld   deliveries: waiting %lld, sending %lld, held %lld, "
-           "failed %lld, done %lld\n",
-           json_array_size(json_object_get(reply, "calls")),
-           (long long)member_number(counts, "faxes"), (long long)member_number(counts, "taken"),
+    printf("calls       %zu\n", json_array_size(json_object_get(reply, "calls")));
+    printf("faxes       %lld, %lld of them without a message yet\n",
+           (long long)member_number(counts, "faxes"), (long long)member_number(counts, "taken"));
+    printf("deliveries  %lld waiting, %lld sending, %lld held, %lld failed, %lld done\n",
            (long long)member_number(counts, "waiting"), (long long)member_number(counts, "sending"),
            (long long)member_number(counts, "held"), (long long)member_number(counts, "failed"),
            (long long)member_number(counts, "done"));
     if (workers != NULL)
-        printf("workers: %lld of %lld busy%s%s\n", (long long)member_number(workers, "busy"),
+        printf("workers     %lld of %lld busy%s%s\n", (long long)member_number(workers, "busy"),
                (long long)member_number(workers, "count"),
                json_is_true(json_object_get(workers, "composing")) ? ", a message is being made"
                                                                    : "",
