@@ -27,6 +27,7 @@
 enum {
     PAGES_WAITING_MOST = 3, /* a page, a rejected one and what was salvaged */
     DCN_WAIT_MS = 15000,    /* after the last MCF: three repeats of EOP fit in */
+    WATCH_MS = 200,         /* how often the watchdog looks */
     RUN_MOST_MS = 500,      /* a media thread that slept longer does not make the core jump */
 };
 
@@ -53,7 +54,8 @@ struct session {
     bool hangup_posted;
     const char *hangup_why;
 
-    int64_t now_ms, begun_ms, progress_ms, completed_ms; /* completed: when the last MCF went out */
+    int64_t now_ms, begun_ms, progress_ms, watched_ms;
+    int64_t completed_ms; /* when the last MCF went out */
     int last_rows, last_octets;
     uint32_t revision;
     atomic_bool dcs_seen; /* written by the owner, read by anyone */
@@ -549,9 +551,18 @@ static void run_gate(struct session *session)
 /* T.30's own timers do not cover every end; and no call lasts for ever. */
 static void watch(struct session *session)
 {
-    int rows = core_rows(&session->core);
-    int octets = core_block_octets(&session->core);
+    int rows;
+    int octets;
 
+    if (session->ending == ENDING_NOT && session->core_ended) {
+        end_now(session, "the call ended early");
+        return;
+    }
+    if (session->now_ms - session->watched_ms < WATCH_MS)
+        return;
+    session->watched_ms = session->now_ms;
+    rows = core_rows(&session->core);
+    octets = core_block_octets(&session->core);
     if (rows != session->last_rows || octets != session->last_octets) {
         session->last_rows = rows;
         session->last_octets = octets;
@@ -559,11 +570,9 @@ static void watch(struct session *session)
     }
     if (session->ending != ENDING_NOT)
         return;
-    if (session->core_ended)
-        end_now(session, "the call ended early");
-    else if (session->complete && session->gate.phase == GATE_OPEN &&
-             session->now_ms - session->completed_ms > DCN_WAIT_MS &&
-             session->now_ms - session->progress_ms > DCN_WAIT_MS)
+    if (session->complete && session->gate.phase == GATE_OPEN &&
+        session->now_ms - session->completed_ms > DCN_WAIT_MS &&
+        session->now_ms - session->progress_ms > DCN_WAIT_MS)
         end_now(session, NULL); /* DCN was lost: all is confirmed, we hang up */
     else if (rows > session->settings.rows_max)
         end_with_dcn(session, "a page is longer than limits.rows allows");
