@@ -2,6 +2,8 @@
 /*
  * agent.c - the adapter over libre.
  *
+ * All that speaks to libre is here, which makes it longer than other files.
+ *
  * What libre 1.1 does not do is refused in good form: PRACK, UPDATE, session timers (420, 405). Its
  * last resort for unknown requests prints remote text, so listeners of ours stand before and behind
  * the session layer and nothing gets that far.
