@@ -114,8 +114,11 @@ class AuthServer(threading.Thread):
                 else:
                     self.judge(stream, fields[1], base64.b64decode(reply[0]).split(b"\0")[1:])
             elif fields[0] == "AUTH" and fields[2] == "LOGIN":
-                login[fields[1]] = None
-                stream.write(f"CONT\t{fields[1]}\t{base64.b64encode(b'Username:').decode()}\n")
+                # The name may come with the command.
+                reply = [f[5:] for f in fields if f.startswith("resp=")]
+                login[fields[1]] = base64.b64decode(reply[0]) if reply else None
+                prompt = b"Password:" if reply else b"Username:"
+                stream.write(f"CONT\t{fields[1]}\t{base64.b64encode(prompt).decode()}\n")
             elif fields[0] == "CONT":
                 text = base64.b64decode(fields[2])
                 if fields[1] not in login:

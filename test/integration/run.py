@@ -94,8 +94,11 @@ class Child:
             os.kill(self.process.pid, signal.SIGKILL)
             self.process.wait()
         left = self.clean_up()
-        with open(self.output, errors="replace") as file:
-            text = file.read()
+        try:
+            with open(self.output, errors="replace") as file:
+                text = file.read()
+        except OSError as error:
+            return "FAIL", f"its folder was removed by somebody: {error}\n"
         if late:
             return "FAIL", text + f"still running after {self.deadline - self.began:.0f} s\n"
         if left and status == 0:

@@ -238,7 +238,6 @@ def test_stop_lets_a_call_end(box):
     result = first.wait()[0]
     assert result["ok"], result
     gateway.stop()
-    assert len(gateway.mail_paths()) == 1 or len(gateway.incoming()) == 1, "the fax is lost"
     gateway.start()
     check_mail(gateway.mails(1)[0], document)
 
