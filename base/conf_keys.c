@@ -77,7 +77,7 @@ const struct conf_key conf_keys_faxpost[] = {
     TEXT("gateway", false, "hostname", NULL,
          "Name of this gateway in Message-ID and headers; the system's name by default."),
     CHOICE("gateway", false, "log_level", "info", "alert|error|warning|info|debug",
-           "Lowest level that is logged."),
+           "Lowest level that is logged; the roles take a change when they start."),
 
     CHOICE("line", true, "type", "sip", "sip", "Kind of line."),
     OTHER("line", true, "listen", CONF_ADDRESS, "0.0.0.0:5060", NULL,
@@ -117,14 +117,15 @@ const struct conf_key conf_keys_faxpost[] = {
          "Envelope sender, who gets late bounces; the operator by default."),
     TEXT("mail", false, "hello", NULL, "Name given in EHLO; the gateway's hostname by default."),
     BOOL("mail", false, "mailbox", "yes",
-         "Deliver into STATE/mailbox when no server is configured."),
+         "File every mail in STATE/mailbox too; no: only where no server is configured, and what could "
+         "not be sent."),
 
-    TIME("retry", false, "wait", "3min", SECOND, DAY, "Wait between rounds, and before the same server again."),
+    TIME("retry", false, "wait", "3min", 10, DAY, "Wait between rounds, and before the same server again."),
     NUMBER("retry", false, "limit", "10", 1, 1000, "Failed rounds until the operator is warned."),
     NUMBER("retry", false, "same_server_limit", "3", 1, 100,
            "Temporary errors at one server until it counts as a server error."),
-    TIME("retry", false, "wait_max", "1h", SECOND, 7 * DAY, "Longest wait between rounds."),
-    TIME("retry", false, "expire", "5d", MINUTE, 60 * DAY, "Age at which a delivery fails for good."),
+    TIME("retry", false, "wait_max", "1h", 10, 7 * DAY, "Longest wait between rounds."),
+    TIME("retry", false, "expire", "5d", SECOND, 60 * DAY, "Age at which a delivery fails for good."),
     CHOICE("retry", false, "uncertain", "same", "same|next",
            "After a lost reply to the whole message: only the same server, or also the next."),
 
@@ -178,7 +179,8 @@ const struct conf_key conf_keys_bypass[] = {
            "any: one 'allow' is enough; all: at least one 'allow' and no 'deny'."),
     CHOICE("bypass", false, "default", "deny", "deny|allow", "When no row has an opinion."),
     OTHER("sender", false, NULL, CONF_TEXT, NULL, NULL,
-          "PATTERN = allow or deny, for a line, calling number, station or envelope sender."),
+          "PATTERN = allow or deny, for a line, calling number, station or envelope sender; 'allow 2' "
+          "gives an authority."),
     OTHER("destination", false, NULL, CONF_CHOICE, NULL, "deny|allow",
           "PATTERN = allow or deny, for a recipient's address."),
     END,

@@ -66,6 +66,9 @@ char *cell(char out[CELL_MAX], const char *text, int width);
 /* The same in up to 60 characters, without blanks behind. */
 char *line_of(char out[CELL_MAX], const char *text);
 
+/* Writes text of several lines that may be foreign, without anything that a terminal obeys. */
+void print_clean(FILE *to, const char *text);
+
 /* Prints such a cell, and two blanks. */
 void print_cell(const char *text, int width);
 

@@ -224,8 +224,11 @@ bool command_failed(const struct command_options *options, const json_t *reply)
         return false;
     if (options->json)
         command_print_json(reply);
-    else
-        fprintf(stderr, "faxpost: %s%s", why[0] != '\0' ? why : "the daemon's answer is no answer",
-                why[0] != '\0' && why[strlen(why) - 1] == '\n' ? "" : "\n");
+    if (options->json)
+        return true;
+    fputs("faxpost: ", stderr);
+    print_clean(stderr, why[0] != '\0' ? why : "the daemon's answer is no answer");
+    if (why[0] == '\0' || why[strlen(why) - 1] != '\n')
+        fputc('\n', stderr);
     return true;
 }

@@ -73,7 +73,7 @@ static void print_call(const json_t *fax)
 {
     char text[CELL_MAX];
 
-    printf("%-13s %s\n", "fax", member_text(fax, "id"));
+    print_pair("fax", member_text(fax, "id"));
     print_pair("from", member_text(fax, "caller"));
     print_pair("name", member_text(fax, "caller_name"));
     print_pair("station", member_text(fax, "station"));
@@ -144,11 +144,12 @@ int command_change(const struct command_options *options, const char *command)
 {
     json_t *reply = command_ask(options, command, json_pack("{s:s}", "id", options->id));
     bool failed = command_failed(options, reply);
+    char id[CELL_MAX];
 
     if (!failed && options->json)
         command_print_json(reply);
     else if (!failed)
-        printf("%s: %s, %lld deliveries\n", member_text(reply, "id"), command,
+        printf("%s: %s, %lld deliveries\n", line_of(id, member_text(reply, "id")), command,
                (long long)member_number(reply, "changed"));
     json_decref(reply);
     return failed ? EXIT_TROUBLE : EXIT_FINE;

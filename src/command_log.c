@@ -18,6 +18,7 @@ static void print_row(const struct command_options *options, json_t *row, json_t
 {
     char time[CELL_MAX];
     char reply[1000];
+    char result[CELL_MAX];
     const char *address = member_text(row, "address");
     const char *words = member_text(row, "reply");
 
@@ -34,7 +35,7 @@ static void print_row(const struct command_options *options, json_t *row, json_t
     print_cell(member_text(row, "recipient"), 24);
     print_cell(address[0] != '\0' ? address : member_text(row, "server"), 20);
     print_cell(member_text(row, "step"), 3);
-    printf("%s%s%s\n", member_text(row, "result"), words[0] != '\0' ? ": " : "",
+    printf("%s%s%s\n", line_of(result, member_text(row, "result")), words[0] != '\0' ? ": " : "",
            words[0] != '\0' ? template_clean_text(reply, sizeof reply, words, REPLY_CHARS) : "");
 }
 

@@ -6,11 +6,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "message/template.h"
 #include "src/command.h"
 #include "src/control_commands.h"
 #include "src/settings.h"
 
 enum { WATCH_EVERY_S = 1, BAR_CELLS = 10 };
+
+/* A path from the daemon; until the next call. */
+static const char *clean(const char *text)
+{
+    static char out[1024];
+
+    return template_clean_text(out, sizeof out, text, 250);
+}
 
 static void print_counts(const json_t *reply)
 {
@@ -71,7 +80,7 @@ static void print_calls(const json_t *calls)
         snprintf(number, sizeof number, "%lld", (long long)member_number(call, "pages"));
         print_cell(number, -5);
         print_page(call);
-        printf("%s\n", member_text(call, "media"));
+        printf("%s\n", line_of((char[CELL_MAX]){0}, member_text(call, "media")));
     }
 }
 
@@ -85,7 +94,7 @@ static void print_servers(const json_t *reply)
 
     if (json_is_true(json_object_get(reply, "mailbox_only")))
         printf("\nno servers.ini: faxes are delivered into %s/mailbox\n",
-               member_text(reply, "state_dir"));
+               clean(member_text(reply, "state_dir")));
     if (json_array_size(servers) == 0)
         return;
     printf("\n");
@@ -113,30 +122,26 @@ static void print_servers(const json_t *reply)
 static void print_alarms(const json_t *alarms)
 {
     const json_t *alarm;
-    char text[CELL_MAX * 2];
     size_t i;
 
     if (json_array_size(alarms) > 0)
         printf("\n");
     json_array_foreach(alarms, i, alarm)
     {
-        const char *from = json_string_value(alarm);
-        size_t n = 0;
-
-        for (; from != NULL && from[n] != '\0' && n < sizeof text - 1; n++)
-            text[n] = (unsigned char)from[n] < 0x20 || from[n] == 0x7f ? '?' : from[n];
-        text[n] = '\0';
-        printf("ALARM: %s\n", text);
+        printf("ALARM: ");
+        print_clean(stdout, json_string_value(alarm) != NULL ? json_string_value(alarm) : "");
+        printf("\n");
     }
 }
 
 static void print_status(const json_t *reply)
 {
     if (json_is_true(json_object_get(reply, "daemon")))
-        printf("faxpostd %s runs, spool in %s\n", member_text(reply, "version"),
-               member_text(reply, "state_dir"));
+        printf("faxpostd %s runs, spool in %s\n",
+               line_of((char[CELL_MAX]){0}, member_text(reply, "version")),
+               clean(member_text(reply, "state_dir")));
     else
-        printf("faxpostd is not running; spool in %s\n", member_text(reply, "state_dir"));
+        printf("faxpostd is not running; spool in %s\n", clean(member_text(reply, "state_dir")));
     print_counts(reply);
     print_calls(json_object_get(reply, "calls"));
     print_servers(reply);

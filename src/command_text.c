@@ -73,6 +73,15 @@ char *line_of(char out[CELL_MAX], const char *text)
     return out;
 }
 
+void print_clean(FILE *to, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        fputc((c < 0x20 && c != '\n') || c == 0x7f ? '?' : c, to);
+    }
+}
+
 void print_cell(const char *text, int width)
 {
     char out[CELL_MAX];
