@@ -137,6 +137,64 @@ char *text_printable(char *text)
     return text;
 }
 
+size_t text_character(const char *text, uint32_t *out_code)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+    size_t more = *p < 0x80 ? 0 : *p < 0xc2 ? 4 : *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : *p < 0xf5 ? 3 : 4;
+    uint32_t code;
+
+    if (more == 4)
+        return 0;
+    code = more == 0 ? *p : *p & (0x3fu >> more);
+    for (size_t i = 1; i <= more; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (p[i] & 0x3fu);
+    }
+    if (code < least[more] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+        return 0;
+    *out_code = code;
+    return more + 1;
+}
+
+bool text_character_is_shown(uint32_t code)
+{
+    static const struct {
+        uint32_t first, last;
+    } hidden[] = {
+        {0, 0x1f},           {0x7f, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},
+        {0x180e, 0x180e},    {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f},
+        {0xfe00, 0xfe0f},    {0xfeff, 0xfeff}, {0xfff9, 0xffff}, {0x1fffe, 0x1ffff},
+        {0xe0000, 0x10ffff},
+    };
+
+    for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
+        if (code >= hidden[i].first && code <= hidden[i].last)
+            return false;
+    return true;
+}
+
+char *text_printable_utf8(char *text)
+{
+    char *p = text;
+
+    while (*p != '\0') {
+        uint32_t code;
+        size_t length = text_character(p, &code);
+
+        if (length > 0 && text_character_is_shown(code)) {
+            p += length;
+            continue;
+        }
+        /* a hidden character becomes one mark, its other octets go */
+        *p++ = '?';
+        if (length > 1)
+            memmove(p, p + length - 1, strlen(p + length - 1) + 1);
+    }
+    return text;
+}
+
 char *text_trim(char *text)
 {
     size_t n;

@@ -34,6 +34,16 @@ int text_number(int64_t *out, const char *text);
  * identity never holds more. Returns text. */
 char *text_printable(char *text);
 
+/* One character of UTF-8 (RFC 3629) at text: its length in octets, 0 for what is none (also the
+ * begin of a character that is cut off). Never looks beyond a NUL. */
+size_t text_character(const char *text, uint32_t *out_code);
+
+/* False for controls and for what is invisible or turns the direction of what follows. */
+bool text_character_is_shown(uint32_t code);
+
+/* Like text_printable(), but characters of UTF-8 that are shown stay: for names of people. */
+char *text_printable_utf8(char *text);
+
 /* Takes the white space off both ends, in place; returns the first character kept. */
 char *text_trim(char *text);
 

@@ -159,7 +159,7 @@ bool party_parse(const char *value, size_t length, char number[CALL_NUMBER_MAX],
         return false;
     }
     if (name != NULL)
-        text_printable(name);
+        text_printable_utf8(name);
     if (!is_tel) {
         at = memchr(span.at, '@', (size_t)(span.end - span.at));
         if (at == NULL)

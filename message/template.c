@@ -18,46 +18,7 @@
 
 enum { VALUE_MAX = 320, VALUE_CHARS = 100, FAX_DIGITS_MAX = 32 };
 
-/* ---- foreign text ---------------------------------------------------------------------------- */
-
-/* One character of UTF-8 (RFC 3629): its length, 0 when there is none. */
-static size_t read_character(const unsigned char *p, uint32_t *out)
-{
-    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-    size_t more = *p < 0x80 ? 0 : *p < 0xc2 ? 4 : *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : *p < 0xf5 ? 3 : 4;
-    uint32_t code;
-
-    if (more == 4)
-        return 0;
-    code = more == 0 ? *p : *p & (0x3fu >> more);
-    for (size_t i = 1; i <= more; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (p[i] & 0x3fu);
-    }
-    if (code < least[more] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-        return 0;
-    *out = code;
-    return more + 1;
-}
-
-/* Controls, and what is invisible or turns the direction of what follows. */
-static bool character_is_shown(uint32_t code)
-{
-    static const struct {
-        uint32_t first, last;
-    } hidden[] = {
-        {0, 0x1f},           {0x7f, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},
-        {0x180e, 0x180e},    {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f},
-        {0xfe00, 0xfe0f},    {0xfeff, 0xfeff}, {0xfff9, 0xffff}, {0x1fffe, 0x1ffff},
-        {0xe0000, 0x10ffff},
-    };
-
-    for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
-        if (code >= hidden[i].first && code <= hidden[i].last)
-            return false;
-    return true;
-}
+/* ---- foreign text --------------------------------------------------------------------------- */
 
 char *template_clean_text(char *out, size_t size, const char *text, size_t chars)
 {
@@ -66,8 +27,8 @@ char *template_clean_text(char *out, size_t size, const char *text, size_t chars
 
     for (; *p != '\0' && chars > 0; chars--) {
         uint32_t code = 0;
-        size_t bytes = read_character(p, &code);
-        bool shown = bytes > 0 && character_is_shown(code);
+        size_t bytes = text_character((const char *)p, &code);
+        bool shown = bytes > 0 && text_character_is_shown(code);
 
         if (length + (shown ? bytes : 1) >= size)
             break;
@@ -83,7 +44,7 @@ char *template_clean_text(char *out, size_t size, const char *text, size_t chars
     return out;
 }
 
-/* ---- addresses ------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------ */
 
 static bool is_atom_character(char c)
 {
@@ -165,7 +126,7 @@ int template_fax_address(char out[TEMPLATE_ADDRESS_MAX], const char *number, con
     return 0;
 }
 
-/* ---- variables ------------------------------------------------------------------------------- */
+/* ---- variables ------------------------------------------------------------------------------ */
 
 typedef void value_writer(char out[VALUE_MAX], const struct template_facts *facts);
 

@@ -224,9 +224,10 @@ static void parse_text(char *at, size_t size, const char *value)
             c = (unsigned char)(hex_digit(value[0]) * 16 + hex_digit(value[1]));
             value += 2;
         }
-        at[used++] = c < 0x20 || c > 0x7e ? '?' : (char)c;
+        at[used++] = c == '\0' ? '?' : (char)c;
     }
     at[used] = '\0';
+    text_printable_utf8(at);
 }
 
 static int64_t parse_number(const char *value, int64_t most)

@@ -4,7 +4,7 @@
  *
  * receive writes it as call.ini beside the pages, deliver reads it back. Page files are the truth,
  * this is commentary: a missing or broken call.ini loses no page. Text from outside is kept as it
- * came but printable (text_printable) and bounded; whoever shows it escapes it for the place.
+ * came but printable (text_printable_utf8) and bounded; whoever shows it escapes it for the place.
  */
 #ifndef FAXPOST_SPOOL_CALL_INFO_H
 #define FAXPOST_SPOOL_CALL_INFO_H

@@ -22,7 +22,7 @@ json_t *json_text(const char *text)
     copy = strdup(text);
     if (copy == NULL)
         return json_null();
-    value = json_string(text_printable(copy));
+    value = json_string(text_printable_utf8(copy));
     free(copy);
     return value;
 }

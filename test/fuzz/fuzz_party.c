@@ -8,17 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "fax/party.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Bounded, and every character one that is shown. */
 static void check(const char *text, size_t size)
 {
+    uint32_t code;
+    size_t length;
+
     if (memchr(text, '\0', size) == NULL)
         abort();
-    for (; *text != '\0'; text++)
-        if (*text < 0x20 || *text > 0x7e)
+    for (; *text != '\0'; text += length) {
+        length = text_character(text, &code);
+        if (length == 0 || !text_character_is_shown(code))
             abort();
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -34,6 +41,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         strcmp(number, again) != 0)
         abort();
     check(number, sizeof number);
+    for (const char *p = number; *p != '\0'; p++)
+        if ((*p & 0x80) != 0)
+            abort();
     check(name, sizeof name);
     free(copy);
     return 0;

@@ -42,7 +42,7 @@ static void test_parse(void **state)
         {"<sip:\x01\xff"
          "5@host>",
          "??5", "", true},
-        {"\"\x01\xc3\xa4\" <sip:5@host>", "5", "???", true},
+        {"\"\x01\xc3\xa4\xc3\" <sip:5@host>", "5", "?\xc3\xa4?", true},
         {"<sip:host>", "", "", true},
         {"\"Anonymous\" <sip:anonymous@anonymous.invalid>", "anonymous", "Anonymous", true},
         {"<sip:" SEVENTY "@host>", SIXTY_THREE, "", true},
