@@ -52,7 +52,7 @@ struct rtp {
     bool valid[RING_SAMPLES];
 };
 
-/* ---- G.711 ----------------------------------------------------------------------------------- */
+/* ---- G.711 ---------------------------------------------------------------------------------- */
 
 static int16_t alaw_samples[256], ulaw_samples[256];
 static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
@@ -101,7 +101,7 @@ static uint8_t ulaw_encode(int sample)
     return (uint8_t)((segment << 4 | (sample >> (segment + 3) & 0x0f)) ^ mask);
 }
 
-/* ---- the packet ------------------------------------------------------------------------------ */
+/* ---- the packet ----------------------------------------------------------------------------- */
 
 struct parsed {
     uint16_t seq;
@@ -151,7 +151,7 @@ bool rtp_is_plausible(const struct rtp *rtp, const uint8_t *packet, size_t lengt
     return packet_parse(&parsed, rtp->law, packet, length) == 0;
 }
 
-/* ---- receiving ------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------ */
 
 /* The stream begins (again) with this packet, played target samples from now. */
 static void buffer_restart(struct rtp *rtp, const struct parsed *packet)
@@ -263,7 +263,7 @@ int rtp_receive(struct rtp *rtp, const uint8_t *packet, size_t length)
     return 0;
 }
 
-/* ---- playing --------------------------------------------------------------------------------- */
+/* ---- playing -------------------------------------------------------------------------------- */
 
 /* The far clock against ours: the least reserve of each second says whether the buffer runs full (a
  * tick is dropped) or dry (a tick is put in). Returns true when this tick is to be filled without
@@ -337,7 +337,7 @@ int rtp_pull(struct rtp *rtp, int16_t out[RTP_TICK_SAMPLES])
     return real;
 }
 
-/* ---- sending --------------------------------------------------------------------------------- */
+/* ---- sending -------------------------------------------------------------------------------- */
 
 int rtp_make(struct rtp *rtp, const int16_t samples[RTP_TICK_SAMPLES], uint8_t *out, size_t size)
 {
@@ -359,7 +359,7 @@ int rtp_make(struct rtp *rtp, const int16_t samples[RTP_TICK_SAMPLES], uint8_t *
     return HEADER_SIZE + RTP_TICK_SAMPLES;
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 struct rtp *rtp_new(enum rtp_law law, int delay_ticks)
 {

@@ -23,7 +23,7 @@ enum {
     OUR_VERSION = 3,
 };
 
-/* ---- reading --------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 /* The next line without its end into out; false at the end of the text. Lines too long are cut:
  * nothing that is needed here is that long. */
@@ -289,7 +289,7 @@ int sdp_choose(const struct sdp *offer, bool t38_allowed)
     return -1;
 }
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 void sdp_t38_offer(struct sdp_t38 *out)
 {

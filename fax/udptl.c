@@ -51,7 +51,7 @@ struct udptl {
     struct history tx, rx;
 };
 
-/* ---- history --------------------------------------------------------------------------------- */
+/* ---- history -------------------------------------------------------------------------------- */
 
 static void history_add(struct history *history, uint16_t seq, const uint8_t *ifp, size_t length)
 {
@@ -79,7 +79,7 @@ static const uint8_t *history_find(const struct history *history, uint16_t seq, 
     return history->octets + history->slot[i].at % HISTORY_BYTES;
 }
 
-/* ---- PER ------------------------------------------------------------------------------------- */
+/* ---- PER ------------------------------------------------------------------------------------ */
 
 struct reader {
     const uint8_t *at, *end;
@@ -135,7 +135,7 @@ static uint8_t *per_write_octets(uint8_t *at, const uint8_t *octets, size_t leng
     return at + length;
 }
 
-/* ---- receiving ------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------ */
 
 struct entry {
     const uint8_t *octets;
@@ -310,7 +310,7 @@ int udptl_receive(struct udptl *udptl, const uint8_t *packet, size_t length,
     return handed + 1;
 }
 
-/* ---- sending --------------------------------------------------------------------------------- */
+/* ---- sending -------------------------------------------------------------------------------- */
 
 static size_t redundancy_write(const struct udptl *udptl, uint8_t *out, size_t room)
 {
@@ -407,7 +407,7 @@ int udptl_send(struct udptl *udptl, const uint8_t *ifp, size_t length, uint8_t *
     return (int)(at - out);
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 struct udptl *udptl_new(enum udptl_correction correction, int entries, int datagram_max)
 {

@@ -34,7 +34,7 @@ struct lines {
     int note_count;
 };
 
-/* ---- what to say -------------------------------------------------------------------------- */
+/* ---- what to say ---------------------------------------------------------------------------- */
 
 static void add_row(struct lines *lines, const char *label, const char *value)
 {
@@ -222,7 +222,7 @@ static void collect(struct lines *lines, const struct body_facts *facts)
     add_rows(lines, facts);
 }
 
-/* ---- text ---------------------------------------------------------------------------------- */
+/* ---- text ----------------------------------------------------------------------------------- */
 
 /* Characters, not octets, of a word. */
 static size_t width_of(const char *text, size_t length)
@@ -280,7 +280,7 @@ int body_text(struct buffer *out, const struct body_facts *facts)
     return out->error;
 }
 
-/* ---- HTML ---------------------------------------------------------------------------------- */
+/* ---- HTML ----------------------------------------------------------------------------------- */
 
 static void write_escaped(struct buffer *out, const char *text)
 {

@@ -339,8 +339,7 @@ static int make_documents(struct compose *compose, const char *title)
     return error;
 }
 
-/* ---- texts
- * ---------------------------------------------------------------------------------------- */
+/* ---- texts ---------------------------------------------------------------------------------- */
 
 /* A template of the settings, or the default where it is empty or bad: settings are checked before
  * they come here, and a mail is not lost for them. */
@@ -394,8 +393,7 @@ static int make_texts(struct compose *compose)
     return error < 0 ? fail(compose, error, "the text cannot be made") : 0;
 }
 
-/* ---- the mail
- * --------------------------------------------------------------------------------------- */
+/* ---- the mail ------------------------------------------------------------------------------- */
 
 struct headers {
     struct mime_header list[HEADERS_MAX];
@@ -511,8 +509,7 @@ static int write_mail(struct compose *compose, const char *subject, int64_t *out
     return error;
 }
 
-/* ---- all of it
- * --------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------ */
 
 static int compose_all(struct compose *compose, int64_t *out_bytes)
 {

@@ -163,7 +163,7 @@ static GMimeMessage *whole_message(const struct mime_mail *mail, GMimeStream *do
     return message;
 }
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 int mime_write(int fd, const struct mime_mail *mail, int64_t *out_bytes)
 {

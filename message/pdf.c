@@ -44,7 +44,7 @@ struct image {
     bool black_is_one; /* of struct tiff_page_facts */
 };
 
-/* ---- objects ------------------------------------------------------------------------------ */
+/* ---- objects -------------------------------------------------------------------------------- */
 
 static int object_reserve(struct pdf *pdf)
 {
@@ -142,7 +142,7 @@ void pdf_free(struct pdf *pdf)
     free(pdf);
 }
 
-/* ---- a page -------------------------------------------------------------------------------- */
+/* ---- a page --------------------------------------------------------------------------------- */
 
 /* EOFB, twice 000000000001, then at most seven bits of padding (T.6 2.4.1). */
 static bool ends_with_eofb(const uint8_t *data, size_t length)
@@ -345,7 +345,7 @@ int pdf_add_page(struct pdf *pdf, struct tiff_page *page)
     return error;
 }
 
-/* ---- the end ------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 static void write_trailer(struct pdf *pdf)
 {

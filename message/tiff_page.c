@@ -30,7 +30,7 @@ struct tiff_page {
     uint8_t *strip; /* of tiff_page_strip() */
 };
 
-/* ---- libtiff and memory ------------------------------------------------------------------- */
+/* ---- libtiff and memory --------------------------------------------------------------------- */
 
 static tmsize_t memory_read(thandle_t handle, void *out, tmsize_t length)
 {
@@ -114,7 +114,7 @@ void tiff_page_library_init(void)
     TIFFSetWarningHandler(NULL); /* one per damaged row would be a flood */
 }
 
-/* ---- opening ------------------------------------------------------------------------------ */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 /* Resolutions of fax pages lie between 38 and 1200 dots an inch (T.30 table 2); anything else is
  * taken for the standard that the rows suggest. */
@@ -274,7 +274,7 @@ const struct tiff_page_facts *tiff_page_facts(const struct tiff_page *page)
     return &page->facts;
 }
 
-/* ---- pixels ------------------------------------------------------------------------------- */
+/* ---- pixels --------------------------------------------------------------------------------- */
 
 size_t tiff_page_row_bytes(const struct tiff_page *page)
 {
@@ -308,7 +308,7 @@ int tiff_page_check(struct tiff_page *page)
     return error;
 }
 
-/* ---- strips ------------------------------------------------------------------------------- */
+/* ---- strips --------------------------------------------------------------------------------- */
 
 int tiff_page_strip(struct tiff_page *page, int strip, uint8_t **out, size_t *out_length,
                     int *out_rows)

@@ -23,7 +23,7 @@
 
 enum { FAXCALL_TICK_MS = 20, FAXCALL_PAGES_MAX = 200, FAXCALL_TEXT_MAX = 64 };
 
-/* ---- options --------------------------------------------------------------------------------- */
+/* ---- options -------------------------------------------------------------------------------- */
 
 enum switching { SWITCH_REFUSE, SWITCH_PEER, SWITCH_SELF };
 enum hangup { HANGUP_BYE, HANGUP_NONE, HANGUP_SILENT };
@@ -65,7 +65,7 @@ struct options {
 /* Reads the command line; on a mistake, and after --help, says so and ends the program. */
 void options_read(struct options *out, int argc, char **argv);
 
-/* ---- the fax machine ------------------------------------------------------------------------- */
+/* ---- the fax machine ------------------------------------------------------------------------ */
 
 struct outcome {
     bool done, ok; /* done: T.30 came to its end; ok: without error */
@@ -103,7 +103,7 @@ const struct outcome *terminal_outcome(struct terminal *terminal);
 /* The call is over although T.30 is not. */
 void terminal_stop(struct terminal *terminal);
 
-/* ---- the wire -------------------------------------------------------------------------------- */
+/* ---- the wire ------------------------------------------------------------------------------- */
 
 struct held;
 
@@ -125,7 +125,7 @@ void wire_put(struct wire *wire, const uint8_t *packet, size_t length, int64_t n
 void wire_release(struct wire *wire, int64_t now_ms, wire_handler *handler, void *user);
 void wire_clear(struct wire *wire);
 
-/* ---- media ----------------------------------------------------------------------------------- */
+/* ---- media ---------------------------------------------------------------------------------- */
 
 struct media;
 struct media_pool;
@@ -158,7 +158,7 @@ void media_stop(struct media *media); /* MEDIA_STOPPED follows */
 const struct outcome *media_outcome(const struct media *media, enum kind *kind);
 void media_free(struct media *media);
 
-/* ---- calls ----------------------------------------------------------------------------------- */
+/* ---- calls ---------------------------------------------------------------------------------- */
 
 struct result {
     int number;
@@ -178,7 +178,7 @@ int sip_run(const struct options *options, FILE *json);
 void result_json(FILE *out, const struct result *result);
 void result_text(FILE *out, const struct result *result);
 
-/* ---- addresses ------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------ */
 
 /* "192.0.2.1", 5060 → sockaddr; false when it is no literal. */
 bool address_make(struct sockaddr_storage *out, const char *address, unsigned port);

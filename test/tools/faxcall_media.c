@@ -17,7 +17,7 @@
 
 enum { RTP_DELAY_TICKS = 4, CATCH_UP_TICKS_MAX = 50 };
 
-/* ---- one call -------------------------------------------------------------------------------- */
+/* ---- one call ------------------------------------------------------------------------------- */
 
 struct media {
     struct media_pool *pool;
@@ -154,7 +154,7 @@ static void media_tick(struct media *media, int64_t now_ms)
     }
 }
 
-/* ---- messages to a thread -------------------------------------------------------------------- */
+/* ---- messages to a thread ------------------------------------------------------------------- */
 
 struct message {
     struct message *next;
@@ -284,7 +284,7 @@ static void *media_thread(void *user)
     return NULL;
 }
 
-/* ---- the pool -------------------------------------------------------------------------------- */
+/* ---- the pool ------------------------------------------------------------------------------- */
 
 static bool thread_start(struct media_thread *thread)
 {
@@ -338,7 +338,7 @@ void media_pool_free(struct media_pool *pool)
     free(pool);
 }
 
-/* ---- life of a call -------------------------------------------------------------------------- */
+/* ---- life of a call ------------------------------------------------------------------------- */
 
 static bool socket_open(struct media *media, enum kind kind)
 {
@@ -430,7 +430,7 @@ void media_free(struct media *media)
     free(media);
 }
 
-/* ---- addresses ------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------ */
 
 bool address_make(struct sockaddr_storage *out, const char *address, unsigned port)
 {

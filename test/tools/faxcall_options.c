@@ -91,7 +91,7 @@ __attribute__((format(printf, 1, 2), noreturn)) static void complain(const char 
     exit(2);
 }
 
-/* ---- values ---------------------------------------------------------------------------------- */
+/* ---- values --------------------------------------------------------------------------------- */
 
 static int number_of(const char *name, const char *text, int least, int most)
 {
@@ -197,7 +197,7 @@ static void local_ip_find(struct options *options, const char *uri)
     close(fd);
 }
 
-/* ---- the line -------------------------------------------------------------------------------- */
+/* ---- the line ------------------------------------------------------------------------------- */
 
 enum {
     O_TO = 1000,

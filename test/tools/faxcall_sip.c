@@ -45,7 +45,7 @@ struct call {
     struct result result;
 };
 
-/* ---- descriptions ---------------------------------------------------------------------------- */
+/* ---- descriptions --------------------------------------------------------------------------- */
 
 static void local_fill(struct call *call, struct sdp_local *local, enum kind kind)
 {
@@ -125,7 +125,7 @@ static int sdp_of(struct sdp *out, const struct sip_msg *message)
     return sdp_parse(out, (const char *)mbuf_buf(message->mb), mbuf_get_left(message->mb));
 }
 
-/* ---- the end of a call ----------------------------------------------------------------------- */
+/* ---- the end of a call ---------------------------------------------------------------------- */
 
 static void call_destroy(void *data)
 {
@@ -234,7 +234,7 @@ static void call_stopped(struct call *call)
         calls_close(all);
 }
 
-/* ---- what happens in a call ------------------------------------------------------------------ */
+/* ---- what happens in a call ----------------------------------------------------------------- */
 
 static void flushed_handler(void *data)
 {
@@ -371,7 +371,7 @@ static int auth_handler(char **user, char **password, const char *realm, void *d
     return ENOSYS;
 }
 
-/* ---- new calls ------------------------------------------------------------------------------- */
+/* ---- new calls ------------------------------------------------------------------------------ */
 
 static struct call *call_new(struct calls *all)
 {
@@ -508,7 +508,7 @@ static bool request_handler(const struct sip_msg *message, void *data)
     return true;
 }
 
-/* ---- running --------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------- */
 
 static struct calls *the_calls; /* for the signal handler, which libre calls in its loop */
 

@@ -26,7 +26,7 @@ struct terminal {
     struct outcome outcome;
 };
 
-/* ---- what T.30 says -------------------------------------------------------------------------- */
+/* ---- what T.30 says ------------------------------------------------------------------------- */
 
 static void statistics_note(struct terminal *terminal)
 {
@@ -130,7 +130,7 @@ static void on_frame(t30_state_t *t30, void *user, int incoming, const uint8_t *
     terminal->command = command;
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static int on_ifp(t38_core_state_t *core, void *user, const uint8_t *ifp, int length, int copies)
 {
@@ -239,7 +239,7 @@ void terminal_free(struct terminal *terminal)
     free(terminal);
 }
 
-/* ---- running --------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------- */
 
 void terminal_take_ifp(struct terminal *terminal, const uint8_t *ifp, size_t length, uint16_t seq)
 {

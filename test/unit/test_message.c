@@ -60,7 +60,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- a mail taken apart ---------------------------------------------------------------------- */
+/* ---- a mail taken apart --------------------------------------------------------------------- */
 
 struct mail {
     uint8_t *raw;

@@ -16,7 +16,7 @@
 
 enum { TICK = RTP_TICK_SAMPLES };
 
-/* ---- packets --------------------------------------------------------------------------------- */
+/* ---- packets -------------------------------------------------------------------------------- */
 
 /* A packet of the far side: every sample the same octet, so that a tick can be recognised. */
 struct far {
@@ -148,7 +148,7 @@ static void test_sent_header(void **state)
     rtp_free(other);
 }
 
-/* ---- G.711 ----------------------------------------------------------------------------------- */
+/* ---- G.711 ---------------------------------------------------------------------------------- */
 
 /* G.711 tables 1 and 2, a few rows, as 16-bit samples. */
 static void test_g711_values(void **state)
@@ -223,7 +223,7 @@ static void test_g711_every_octet(void **state)
     }
 }
 
-/* ---- order, loss, gaps ----------------------------------------------------------------------- */
+/* ---- order, loss, gaps ---------------------------------------------------------------------- */
 
 /* Ticks arrive as numbered; 'x' in pulled: filled. */
 struct order {
@@ -337,7 +337,7 @@ static void test_packet_lengths(void **state)
     }
 }
 
-/* ---- other streams --------------------------------------------------------------------------- */
+/* ---- other streams -------------------------------------------------------------------------- */
 
 /* Pulls `ticks` while far sends one packet each; gives the ticks that were wholly real. */
 static int play(struct rtp *rtp, struct far *far, int ticks)
@@ -435,7 +435,7 @@ static void test_pause(void **state)
     rtp_free(rtp);
 }
 
-/* ---- clock skew ------------------------------------------------------------------------------ */
+/* ---- clock skew ----------------------------------------------------------------------------- */
 
 /* Ten minutes against a far clock that is off by so many parts in a million. Every hit costs 20 ms;
  * there must be no more of them than the clock makes needful, and the buffer must not run away. */

@@ -18,7 +18,7 @@
 #define AUDIO "m=audio 4000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\n"
 #define IMAGE "m=image 4002 udptl t38\r\n"
 
-/* ---- reading --------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 /* Each offer is described in one line: of every medium its kind, port, address; then the choice
  * with and without T.38. */
@@ -153,7 +153,7 @@ static void test_origin_and_ptime(void **state)
     assert_string_equal(sdp.media[0].formats, "8 0 101");
 }
 
-/* ---- T.38 attributes ------------------------------------------------------------------------- */
+/* ---- T.38 attributes ------------------------------------------------------------------------ */
 
 #define T38_DEFAULT .max_bit_rate = 14400, .correction = UDPTL_REDUNDANCY
 
@@ -244,7 +244,7 @@ static void test_t38_answers(void **state)
     }
 }
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 static struct sdp parse(const char *text)
 {

@@ -57,7 +57,7 @@ static int hex(uint8_t *out, const char *text)
     return length;
 }
 
-/* ---- octets ---------------------------------------------------------------------------------- */
+/* ---- octets --------------------------------------------------------------------------------- */
 
 struct vector {
     const char *name, *packet;
@@ -225,7 +225,7 @@ static void test_datagram_limit(void **state)
     }
 }
 
-/* ---- sequences ------------------------------------------------------------------------------- */
+/* ---- sequences ------------------------------------------------------------------------------ */
 
 static int receive_bare(struct udptl *udptl, int seq, struct got *got)
 {
@@ -269,7 +269,7 @@ static void test_sequence(void **state)
     udptl_free(udptl);
 }
 
-/* ---- bad networks ---------------------------------------------------------------------------- */
+/* ---- bad networks --------------------------------------------------------------------------- */
 
 struct network {
     const char *name;
