@@ -39,7 +39,7 @@ static void __attribute__((format(printf, 2, 3))) set_failure(json_t **out, cons
     *out = control_failure(ERROR_IO, why);
 }
 
-/* ---- the daemon ------------------------------------------------------------------------------ */
+/* ---- the daemon ----------------------------------------------------------------------------- */
 
 /* 0, or errno of the failure. */
 static int connect_daemon(const char *run_dir)
@@ -120,7 +120,7 @@ static json_t *ask_daemon(const json_t *request)
     return reply;
 }
 
-/* ---- the spool itself ------------------------------------------------------------------------ */
+/* ---- the spool itself ----------------------------------------------------------------------- */
 
 int command_become_account(const struct command_options *options)
 {

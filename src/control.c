@@ -55,7 +55,7 @@ static void client_close(struct client *client)
     client->watch.fd = -1;
 }
 
-/* ---- replies --------------------------------------------------------------------------------- */
+/* ---- replies -------------------------------------------------------------------------------- */
 
 static void client_flush(struct client *client)
 {
@@ -111,7 +111,7 @@ static void client_reply(struct client *client, json_t *reply)
     client_flush(client);
 }
 
-/* ---- requests -------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------- */
 
 static void reload_ask(struct client *client)
 {
@@ -205,7 +205,7 @@ void control_reload_result(struct control *control, int error, const char *text)
     }
 }
 
-/* ---- connections ----------------------------------------------------------------------------- */
+/* ---- connections ---------------------------------------------------------------------------- */
 
 static void client_accept(struct control *control, int fd)
 {

@@ -41,7 +41,7 @@ static int64_t number_of(const json_t *request, const char *key, int64_t fallbac
     return n < least ? least : n > most ? most : n;
 }
 
-/* ---- identities ------------------------------------------------------------------------------ */
+/* ---- identities ----------------------------------------------------------------------------- */
 
 bool control_id_matches(const char *fax_id, const char *text)
 {
@@ -129,7 +129,7 @@ static json_t *find(const struct control_context *context, const json_t *request
     return control_failure(search.found == 0 ? ERROR_NOT_FOUND : ERROR_LIMIT, why);
 }
 
-/* ---- commands -------------------------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------------------------- */
 
 static json_t *live_calls(struct spool *spool)
 {

@@ -152,7 +152,7 @@ static void limits_set(void)
 int role_sandbox(enum role role)
 {
     limits_set();
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef SANITIZED
     if (role == ROLE_DELIVER)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* passwords: not for others of the same account */
 #else

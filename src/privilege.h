@@ -10,6 +10,16 @@
 
 #include "src/settings.h"
 
+/* A build with a sanitizer wants more memory than any limit here, and to look into itself. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+
 struct account {
     bool change; /* false: the roles stay who we are */
     char name[64];

@@ -14,6 +14,7 @@
 #include "base/thread.h"
 #include "message/compose_loop.h"
 #include "message/message.h"
+#include "src/privilege.h"
 #include "src/role.h"
 
 enum { MEMORY_MAX_MB = 1024 };
@@ -37,7 +38,7 @@ static void *serve_run(void *arg)
 /* A page that wants more memory than this is made to be one. */
 static void limit_memory(void)
 {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef SANITIZED
     struct rlimit limit = {(rlim_t)MEMORY_MAX_MB << 20, (rlim_t)MEMORY_MAX_MB << 20};
 
     setrlimit(RLIMIT_DATA, &limit);

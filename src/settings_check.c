@@ -215,10 +215,6 @@ int settings_check(const struct settings *settings, conf_problem_handler *proble
                        settings->file[SETTINGS_BYPASS], count_problem, &check) < 0 &&
         check.problems == before)
         problem_at(&check, 0, "routes, servers or bypass table cannot be used");
-    if (settings->file[SETTINGS_SERVERS] == NULL && !conf_bool(check.conf, "mail", NULL, "mailbox"))
-        problem_at(&check, conf_line(check.conf, "mail", NULL, "mailbox"),
-                   "mailbox = no, and there is no servers.ini: no fax could be delivered; name a "
-                   "server or write mailbox = yes");
     return check.problems;
 }
 

@@ -71,7 +71,7 @@ static int64_t now(void)
     return clock_monotonic_ms();
 }
 
-/* ---- one role -------------------------------------------------------------------------------- */
+/* ---- one role ------------------------------------------------------------------------------- */
 
 static void channel_close(struct supervisor *s, struct child *child)
 {
@@ -136,7 +136,7 @@ static void give_compose_socket(struct supervisor *s)
     close(pair[1]);
 }
 
-/* ---- reload ---------------------------------------------------------------------------------- */
+/* ---- reload --------------------------------------------------------------------------------- */
 
 static void collect_problem(void *user, const char *file, int line, const char *what)
 {
@@ -198,7 +198,7 @@ static void reload(struct supervisor *s, bool asked)
     buffer_free(&problems);
 }
 
-/* ---- phases ---------------------------------------------------------------------------------- */
+/* ---- phases --------------------------------------------------------------------------------- */
 
 static void all_ready(struct supervisor *s)
 {
