@@ -178,8 +178,10 @@ static struct job *new_job(const struct spool_delivery *delivery)
 {
     struct job *job = calloc(1, sizeof *job);
 
-    if (job != NULL)
+    if (job != NULL) {
         job->delivery = *delivery;
+        job->lease_ms = clock_wall_ms() + ENGINE_LEASE_MS;
+    }
     return job;
 }
 
@@ -367,6 +369,7 @@ int dispatch_reload(struct dispatch *dispatch, const struct conf *faxpost,
     old = dispatch->engine.tables;
     tables->had_servers = tables->had_servers || old->had_servers;
     dispatch->engine.tables = tables;
+    dispatch->engine.alarm[0] = '\0';
     pthread_mutex_unlock(&dispatch->engine.lock);
     health_set_servers(dispatch->engine.health, tables->servers);
     tables_leave(old);

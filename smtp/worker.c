@@ -136,12 +136,15 @@ static int file_copy_of(struct engine *engine, struct job *job, bool repeat)
 /* ---- asking -----------------------------------------------------------------------------------
  */
 
-static void decide_bypass(struct engine *engine, struct job *job, struct bypass_answer *out)
+/* The bypass table's answer, once in a turn: so it is asked again after every wait. */
+static void decide_bypass(struct engine *engine, struct job *job)
 {
     struct spool_fax fax;
     struct bypass_query query = {.destination = job->delivery.recipient};
 
-    *out = (struct bypass_answer){.permitted = false};
+    if (job->bypass_known)
+        return;
+    job->bypass_known = true;
     if (job->tables->servers->count < 2)
         return;
     if (spool_fax_get(engine->spool, job->delivery.fax_id, &fax) == 0) {
@@ -149,7 +152,10 @@ static void decide_bypass(struct engine *engine, struct job *job, struct bypass_
         query.caller = fax.call.caller;
         query.station = fax.call.station;
     }
-    bypass_decide(out, job->tables->bypass, &query);
+    bypass_decide(&job->bypass, job->tables->bypass, &query);
+    log_debug("bypass fax=%s permitted=%s authority=%d reason=%s", job->delivery.fax_id,
+              job->bypass.permitted ? "yes" : "no", job->bypass.authority,
+              LOG_ESCAPED(job->bypass.reason));
 }
 
 /* Made due before its time by the operator or a change of the tables; those that only woke because
@@ -193,7 +199,6 @@ static void ask(struct engine *engine, struct job *job, enum policy_event event,
 {
     struct policy_health_entry health[SERVER_COUNT_MAX];
     struct policy_memory memory = job->step.memory;
-    struct bypass_answer bypass;
     struct policy_input input = {
         .settings = &job->tables->retry,
         .servers = job->tables->servers,
@@ -208,9 +213,9 @@ static void ask(struct engine *engine, struct job *job, enum policy_event event,
         .class = class,
     };
 
-    decide_bypass(engine, job, &bypass);
-    input.permitted = bypass.permitted;
-    input.authority = bypass.authority;
+    decide_bypass(engine, job);
+    input.permitted = job->bypass.permitted;
+    input.authority = job->bypass.authority;
     health_snapshot(engine->health, job->tables->servers, input.now_ms, health);
     policy_next_step(&job->step, &input);
     log_step(job, &job->step);
@@ -368,12 +373,16 @@ static int open_connection(struct engine *engine, struct job *job, const struct 
         write_row(engine, job); /* durable before the first octet: see was_in_flight() */
         return fd;
     }
+    if (atomic_load(&engine->stopping)) {
+        health_release(engine->health, server->name, probe, HEALTH_NEITHER, "");
+        record(engine, job, SPOOL_DUE, clock_wall_ms(), true);
+        return -1;
+    }
     failure_classify(&why, &alarm);
     if (alarm)
         engine_alarm(engine, "the name of a server does not exist server=%s host=%s", server->name,
                      LOG_ESCAPED(server->host));
-    health_release(engine->health, server->name, probe,
-                   atomic_load(&engine->stopping) ? HEALTH_NEITHER : HEALTH_BROKEN, why.text);
+    health_release(engine->health, server->name, probe, HEALTH_BROKEN, why.text);
     ask(engine, job, POLICY_FAILED, server->name, FAILURE_CONNECTION);
     return -1;
 }
@@ -385,6 +394,17 @@ static bool was_cut_off(struct engine *engine, const struct submit_result *resul
            (result->failure.event == EVENT_TIMEOUT || result->failure.event == EVENT_LOST);
 }
 
+/* An attempt takes no longer than an hour or so: see the deadlines of submit_esmtp.c. */
+static void extend_lease(struct engine *engine, struct job *job)
+{
+    int64_t now_ms = clock_wall_ms();
+
+    if (job->lease_ms - now_ms > ENGINE_LEASE_MS / 2)
+        return;
+    job->lease_ms = now_ms + ENGINE_LEASE_MS;
+    spool_extend(engine->spool, job->delivery.id, job->lease_ms);
+}
+
 static void attempt(struct engine *engine, struct job *job, int index, bool probe)
 {
     const struct server *server = &job->tables->servers->server[index];
@@ -394,7 +414,7 @@ static void attempt(struct engine *engine, struct job *job, int index, bool prob
     enum failure_class class;
     int fd;
 
-    spool_extend(engine->spool, job->delivery.id, clock_wall_ms() + ENGINE_LEASE_MS);
+    extend_lease(engine, job);
     fd = open_connection(engine, job, server, probe, address);
     if (fd < 0)
         return;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "policy/bypass.h"
 #include "policy/next_step.h"
 #include "smtp/deadline.h"
 #include "smtp/health.h"
@@ -46,11 +47,14 @@ void engine_alarm(struct engine *engine, const char *format, ...)
 /* A delivery in the hands of the dispatcher. */
 struct job {
     struct spool_delivery delivery;
-    struct tables *tables;     /* of this turn; NULL before it has begun */
-    struct policy_result step; /* to obey next */
-    struct spool_attempt row;  /* a log row that waits for its step; row.delivery_id 0: none */
-    bool over;                 /* the turn was recorded */
-    bool fresh;                /* nothing was tried before this turn */
+    struct tables *tables;       /* of this turn; NULL before it has begun */
+    struct policy_result step;   /* to obey next */
+    struct spool_attempt row;    /* a log row that waits for its step; row.delivery_id 0: none */
+    struct bypass_answer bypass; /* of this turn, where bypass_known */
+    bool bypass_known;
+    int64_t lease_ms;                /* wall clock: until when it is ours */
+    bool over;                       /* the turn was recorded */
+    bool fresh;                      /* nothing was tried before this turn */
     char waits_for[SERVER_NAME_MAX]; /* parked until this server has room */
     struct job *next;
 };

@@ -300,13 +300,28 @@ static void check_outcome(struct trial *trial, const struct submit_request *requ
                  failure_class_text(class));
 }
 
+/* Only the time-out that a row is about is short: nothing else may fail on a slow machine. */
+static struct submit_timeouts timeouts_for(const struct row *row)
+{
+    struct submit_timeouts timeouts = {30000, 30000, 30000, 30000, 30000};
+
+    if (row->event != EVENT_TIMEOUT)
+        return timeouts;
+    if (row->stage == STAGE_GREETING)
+        timeouts.greeting = SHORT_MS;
+    else if (row->stage == STAGE_CONTENT)
+        timeouts.data = SHORT_MS;
+    else if (row->stage == STAGE_FINAL)
+        timeouts.final = SHORT_MS;
+    else
+        timeouts.command = 3 * SHORT_MS;
+    return timeouts;
+}
+
 static void run_client(struct trial *trial, struct submit_session *session, int port)
 {
     const struct row *row = trial->row;
-    static const struct submit_timeouts usual = {SHORT_MS * 5, SHORT_MS, SHORT_MS, SHORT_MS,
-                                                 SHORT_MS};
-    /* What is not about time must not fail on a slow machine. */
-    static const struct submit_timeouts patient = {20000, 20000, 20000, 20000, 20000};
+    struct submit_timeouts timeouts = timeouts_for(row);
     struct submit_recipient recipients[2] = {{.address = "a@example.com"},
                                              {.address = "b@example.com"}};
     char path[200];
@@ -317,7 +332,7 @@ static void run_client(struct trial *trial, struct submit_session *session, int 
         .hello = "gw.example.com",
         .recipients = recipients,
         .recipient_count = row->two ? 2 : 1,
-        .timeouts = row->event == EVENT_TIMEOUT ? &usual : &patient,
+        .timeouts = &timeouts,
     };
     struct submit_result result;
     char address[CONNECT_ADDRESS_MAX];
@@ -333,7 +348,7 @@ static void run_client(struct trial *trial, struct submit_session *session, int 
     submit_esmtp.send(session, fd, deadlines, &request, &result);
     close(fd);
     check_outcome(trial, &request, &result);
-    if (clock_monotonic_ms() - begin_ms > 15000)
+    if (clock_monotonic_ms() - begin_ms > 25000)
         complain(trial, "took %d ms; ", (int)(clock_monotonic_ms() - begin_ms));
 }
 
