@@ -59,7 +59,9 @@ void rig_file_write(const char *folder, const char *name, const void *data, size
 
     join(path, folder, name);
     file = fopen(path, "wb");
-    must(file != NULL && fwrite(data, 1, length, file) == length && fclose(file) == 0, "write");
+    must(file != NULL && (length == 0 || fwrite(data, 1, length, file) == length) &&
+             fclose(file) == 0,
+         "write");
 }
 
 uint8_t *rig_file_read(const char *folder, const char *name, size_t *out_length)
