@@ -15,9 +15,11 @@ quit) and what happens there:
     trickle       the good answer, one octet in --pace seconds
     flood         a reply without end
     control       a refusal with control characters in it
+    pause         nothing happens for --pace seconds, then the good answer
 
-content happens within the message, after --after octets. --times N: only the first N connections
-fail, later ones are served well. Several --fail may be given. Every accepted message is written to
+content happens within the message, after --after octets; pause there stops reading. --times N: only
+the first N connections fail, later ones are served well; --transaction N: only the Nth transaction
+of a connection does (from MAIL on). Several --fail may be given. Every accepted message is written to
 --store as NUMBER.eml, octet for octet as it was before dot-stuffing. Each event is a line of JSON on
 standard output; the first one, {"event": "ready", "port": N}, tells the port.
 """
@@ -58,6 +60,19 @@ class Server:
         self.listener.bind((options.address, options.port))
         self.listener.listen(256)
 
+    def failures(self, connection, transaction):
+        """What is to fail: {stage: how}. transaction: 0 before the first MAIL."""
+        options = self.options
+        if 0 < options.times < connection or options.transaction not in (0, transaction):
+            return {}
+        return dict(options.fail)
+
+    def keep(self, number, octets, recipients):
+        """An accepted message."""
+        if self.options.store:
+            with open(os.path.join(self.options.store, f"{number}.eml"), "wb") as file:
+                file.write(octets)
+
     def tell(self, event, **more):
         with self.lock:
             print(json.dumps({"event": event, **more}), flush=True)
@@ -79,8 +94,8 @@ class Connection:
         self.stream = client.makefile("rb")
         self.tls = False
         self.logged_in = False
-        failing = self.options.times == 0 or number <= self.options.times
-        self.fail = dict(self.options.fail) if failing else {}
+        self.transaction = 0
+        self.fail = server.failures(number, 0)
         self.recipients = []
 
     # ---- answers ------------------------------------------------------------------------------
@@ -103,7 +118,7 @@ class Connection:
                 raise Gone
             return False
         self.misbehave(what, good)
-        return what == "trickle"
+        return what in ("trickle", "pause")
 
     def misbehave(self, what, good):
         if what == "drop":
@@ -119,6 +134,10 @@ class Connection:
             for octet in good.encode() + b"\r\n":
                 self.socket.sendall(bytes([octet]))
                 time.sleep(self.options.pace)
+        elif what == "pause":
+            time.sleep(self.options.pace)
+            if good:
+                self.send(good)
         elif what == "flood":
             while True:
                 self.socket.sendall(b"250-" + b"x" * 996 + b"\r\n")
@@ -200,11 +219,15 @@ class Connection:
             self.send("530 5.7.0 login first")
             return
         self.recipients = []
+        self.transaction += 1
+        self.fail = self.server.failures(self.number, self.transaction)
         self.answer("mail")
 
     def do_rcpt(self, rest):
         if self.options.refuse and self.options.refuse in rest:
             self.send("550 5.1.1 no such user")
+        elif 0 < self.options.most <= len(self.recipients):
+            self.send("452 4.5.3 too many recipients")
         elif self.answer("rcpt"):
             self.recipients.append(rest)
 
@@ -216,10 +239,13 @@ class Connection:
             self.take_message()
 
     def take_message(self):
+        head = b""
         if "content" in self.fail:
-            self.stream.read(self.options.after)
+            head = self.stream.read(self.options.after)
             self.answer("content", "")
-        lines = []
+        if head and not head.endswith(b"\n"):
+            head += self.stream.readline(100000)
+        lines = [line[1:] if line.startswith(b".") else line for line in head.splitlines(True)]
         while True:
             line = self.stream.readline(100000)
             if not line:
@@ -235,9 +261,7 @@ class Connection:
         with self.server.lock:
             self.server.messages += 1
             number = self.server.messages
-        if self.options.store:
-            with open(os.path.join(self.options.store, f"{number}.eml"), "wb") as file:
-                file.write(b"".join(lines))
+        self.server.keep(number, b"".join(lines), self.recipients)
         self.server.tell("message", number=number, recipients=self.recipients,
                          octets=sum(map(len, lines)), connection=self.number, tls=self.tls)
 
@@ -259,14 +283,24 @@ def failure(text):
 
 
 def main():
+    try:
+        Server(read_options()).run()
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+def read_options(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--fail", type=failure, action="append", default=[], metavar="STAGE=HOW")
     parser.add_argument("--times", type=int, default=0, help="only the first N connections fail")
+    parser.add_argument("--transaction", type=int, default=0,
+                        help="only the Nth transaction of a connection fails")
+    parser.add_argument("--most", type=int, default=0, help="most recipients of a transaction")
     parser.add_argument("--after", type=int, default=20000, help="octets before 'content' happens")
-    parser.add_argument("--pace", type=float, default=1.0, help="seconds per octet of 'trickle'")
+    parser.add_argument("--pace", type=float, default=1.0, help="seconds per octet of 'trickle', or of 'pause'")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before the final reply")
     parser.add_argument("--offer", action="append", default=[], help="one more EHLO extension")
     parser.add_argument("--size", type=int, default=0, help="announced SIZE")
@@ -275,10 +309,7 @@ def main():
     parser.add_argument("--key", help="its key; in the same file by default")
     parser.add_argument("--login", default="", help="USER:PASSWORD: AUTH is demanded")
     parser.add_argument("--store", help="folder for the messages")
-    try:
-        Server(parser.parse_args()).run()
-    except KeyboardInterrupt:
-        sys.exit(0)
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
