@@ -263,6 +263,11 @@ bool core_is_ecm(const struct core *core)
     return core->t30->error_correcting_mode != 0;
 }
 
+bool core_page_attempted(const struct core *core)
+{
+    return core->t30->image_carrier_attempted != 0;
+}
+
 /* Lengths of the frames from the start of the block to the first gap. */
 static int complete_frames(const t30_state_t *t30, int *out_octets)
 {

@@ -63,6 +63,10 @@ int core_block_octets(const struct core *core);
 int core_pages(const struct core *core);
 bool core_is_ecm(const struct core *core);
 
+/* True when a carrier for a page outside ECM has come since the last answer, whether or not it
+ * brought anything. */
+bool core_page_attempted(const struct core *core);
+
 /* What there is of the page that is coming in: ECM frames that are complete from the start of the
  * block are decoded too (up to rows_max). The rows are malloced into *out_rows, out->rows points to
  * them. ERROR_NOT_FOUND when there is nothing. Only once, at the end of a call. */

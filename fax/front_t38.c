@@ -153,7 +153,7 @@ static void deliver_data(struct front_t38 *front, int type, int field, const uin
             break;
         }
     }
-    if (field == T38_FIELD_T4_NON_ECM_DATA && length > 0)
+    if ((field == T38_FIELD_T4_NON_ECM_DATA || field == T38_FIELD_T4_NON_ECM_SIG_END) && length > 0)
         session_image_in(front->base.session);
     front->data(t38_of(front), front->terminal, type, field, octets, length);
 }
@@ -181,6 +181,10 @@ static void deliver_indicator(struct front_t38 *front, int indicator)
         if (indicator != T38_IND_NO_SIGNAL || !front->base.t30->rx_signal_present)
             return;
     }
+    /* The terminal tells its core of a page's carrier only when data come; a page of which nothing
+     * came would be confirmed as if the sender had asked for the last answer again. */
+    if (indicator >= T38_IND_V27TER_2400_TRAINING && indicator <= T38_IND_V17_14400_LONG_TRAINING)
+        front->base.t30->image_carrier_attempted = TRUE;
     front->indicator(t38_of(front), front->terminal, indicator);
 }
 

@@ -63,10 +63,11 @@ struct session {
 
     struct session_page pages[PAGES_WAITING_MOST];
     int pages_waiting;
-    bool page_is_new; /* the core ended a page since the last command */
-    bool page_failed; /* it could not be encoded */
-    int confirmed;    /* pages confirmed to the sender */
-    int produced;     /* pages that ended with rows */
+    bool page_attempted; /* a page's carrier was there, as last seen */
+    bool page_is_new;    /* the core ended a page since the last command */
+    bool page_failed;    /* it could not be encoded */
+    int confirmed;       /* pages confirmed to the sender */
+    int produced;        /* pages that ended with rows */
     int unconfirmed;
     uint8_t last_answer;        /* to a command that ended a page: FCF_MCF, FCF_RTN … */
     struct page_print rejected; /* the page answered with RTN, until it comes again */
@@ -295,6 +296,16 @@ static bool on_sends(void *user, const uint8_t *frame, size_t length)
 
 /* ---- what the front end reports (front.h) --------------------------------------------------- */
 
+/* What comes behind a carrier for a page, even one that brought nothing, belongs to that page. */
+static void note_carrier(struct session *session)
+{
+    bool attempted = core_page_attempted(&session->core);
+
+    if (attempted && !session->page_attempted)
+        gate_image_data(&session->gate);
+    session->page_attempted = attempted;
+}
+
 enum front_frame session_frame_in(struct session *session, const uint8_t *frame, size_t length)
 {
     const char *why = NULL;
@@ -313,6 +324,7 @@ enum front_frame session_frame_in(struct session *session, const uint8_t *frame,
     session->progress_ms = session->now_ms;
     if (session->front->responding)
         return FRONT_SWALLOW; /* half duplex: nothing that matters is sent while we speak */
+    note_carrier(session);
     switch (
         gate_receive(&session->gate, frame, length, core_is_ecm(&session->core), session->now_ms)) {
     case GATE_INPUT_SWALLOW: return FRONT_SWALLOW;
@@ -623,6 +635,7 @@ enum session_need session_run(struct session *session, int64_t now_ms,
     }
     run_gate(session);
     session->front->ops->tick(session->front, (int)elapsed_ms, audio_out);
+    note_carrier(session);
     watch(session);
     return session->ending == ENDING_NOT ? SESSION_GOES_ON : run_ending(session);
 }

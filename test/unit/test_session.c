@@ -380,6 +380,40 @@ static void test_rtn_and_next_page(void **state)
     manual_free(manual);
 }
 
+/* The second page ends with the same command as the first, but its carrier brought nothing: that is
+ * no sender who asks again. The page must be refused, and the third one taken. */
+static void test_page_lost_on_the_line(void **state)
+{
+    static const char inked[] = "000000000001"
+                                "011000"
+                                "00110101" /* white 1664 + 0 */
+                                "0000001111"
+                                "0000110111"; /* black 64 + 0 */
+    static uint8_t octets[6000];
+    struct manual *manual = manual_new(false);
+    const uint8_t mps[] = {0xff, 0x13, FCF_MPS | 1};
+    size_t used = write_rows(octets, sizeof octets, inked, 200);
+
+    (void)state;
+    manual_begin(manual, NULL, 0);
+    assert_int_equal(manual_expect(manual, 5000), FCF_CFR);
+    manual_wait(manual, 300);
+    manual_image_octets(manual, octets, used, true);
+    manual_wait(manual, 100);
+    manual_v21(manual, mps, sizeof mps, true);
+    assert_int_equal(manual_expect(manual, 8000), FCF_MCF);
+    manual_wait(manual, 1000);
+    manual_v21(manual, mps, sizeof mps, true); /* our answer was lost: the same again */
+    assert_int_equal(manual_expect(manual, 8000), FCF_MCF);
+    manual_wait(manual, 300);
+    manual_image_octets(manual, octets, 0, true);
+    manual_wait(manual, 100);
+    manual_v21(manual, mps, sizeof mps, true);
+    assert_int_equal(manual_expect(manual, 8000), FCF_RTN);
+    assert_int_equal(manual_stored(manual), 1);
+    manual_free(manual);
+}
+
 /* Packets out of a stranger's hands: every call ends, and what is confirmed was stored. The
  * packaged core alone hangs in one of fifteen of these. FAXPOST_CAMPAIGN=N runs N seeds. */
 static void test_mutated_packets(void **state)
@@ -420,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_dcs_that_asks_too_much),
         cmocka_unit_test(test_silence_ends),
         cmocka_unit_test(test_rtn_and_next_page),
+        cmocka_unit_test(test_page_lost_on_the_line),
         cmocka_unit_test(test_mutated_packets),
     };
 
