@@ -21,7 +21,7 @@
 #include "base/text.h"
 
 enum {
-    PAGE_FILES_MAX = 4096, /* of one fax */
+    PAGE_FILES_MAX = 2 * 9999, /* of one fax: every name that a page can have */
     CALL_INI_BYTES_MAX = 64 * 1024,
 };
 

@@ -12,12 +12,13 @@
 
 #include <sqlite3.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "spool/db_statement.h"
 
-enum { BUSY_WAIT_MS = 5000 };
+enum { BUSY_WAIT_MS = 5000, LOG_AGAIN_MS = 60000 };
 
 /* ---- the connection ----------------------------------------------------------------------------
  */
@@ -26,6 +27,11 @@ struct db {
     sqlite3 *handle;
     bool read_only;
     int bind_rc; /* the first bind that failed since the statement was fetched */
+    struct {     /* the failure logged last */
+        int error;
+        char what[61];
+        int64_t at_ms;
+    } logged;
     sqlite3_stmt *statements[Q_COUNT];
 };
 
@@ -51,12 +57,30 @@ static int error_from_sqlite(int rc, int system_errno)
     }
 }
 
+/* Whoever meets a full disk tries again and again: the same failure is logged once in a while. */
+static bool was_logged(struct db *db, int error, const char *what)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    char begin[sizeof db->logged.what];
+
+    text_copy(begin, sizeof begin, what);
+    if (db->logged.error == error && strcmp(db->logged.what, begin) == 0 &&
+        now_ms - db->logged.at_ms < LOG_AGAIN_MS)
+        return true;
+    db->logged.error = error;
+    db->logged.at_ms = now_ms;
+    memcpy(db->logged.what, begin, sizeof begin);
+    return false;
+}
+
 static int db_failure(struct db *db, const char *what)
 {
     int rc = sqlite3_extended_errcode(db->handle);
     int system_errno = errno;
     int error = error_from_sqlite(rc, system_errno);
 
+    if (was_logged(db, error, what))
+        return error;
     if (error == ERROR_FULL)
         log_alert(
             "spool database full: statement=\"%.60s\" error=\"%s\" (nothing is lost; make room "

@@ -76,7 +76,7 @@ int db_uncertain(struct db *db, int64_t lease_ms, int64_t now_ms, const char *wh
 int db_retry(struct db *db, const char *fax_id, int64_t now_ms);
 int db_cancel(struct db *db, const char *fax_id);
 int db_hold(struct db *db, const char *fax_id, bool hold, int64_t now_ms);
-int db_wake_all(struct db *db, int64_t now_ms);
+int db_wake_beyond(struct db *db, int64_t now_ms, int64_t beyond_ms);
 int db_next_due(struct db *db, int64_t *out_ms);
 
 int db_attempt_insert(struct db *db, const struct spool_attempt *attempt);

@@ -17,6 +17,9 @@ static const char *const fax_states[] = {
 
 enum { FAX_STATES = sizeof fax_states / sizeof fax_states[0] };
 
+/* Nobody waits longer for another try: a time beyond it is from before the clock was set back. */
+enum { COMPOSE_WAIT_MOST_MS = 24 * 3600 * 1000 };
+
 const char *db_fax_state_word(int state)
 {
     return fax_states[state];
@@ -148,6 +151,7 @@ int db_fax_to_compose(struct db *db, int64_t now_ms, struct spool_fax *out)
     struct sqlite3_stmt *statement = db_fetch(db, Q_FAX_TO_COMPOSE);
 
     db_bind_number(db, statement, 1, now_ms);
+    db_bind_number(db, statement, 2, now_ms + COMPOSE_WAIT_MOST_MS);
     return db_one_or_not_found(read_faxes(db, statement, out, 1));
 }
 

@@ -224,11 +224,15 @@ int db_retry(struct db *db, const char *fax_id, int64_t now_ms)
 {
     int waiting = change_at(db, Q_RETRY_WAITING, now_ms, fax_id);
     int ended;
+    int composing;
 
     if (waiting < 0)
         return waiting;
     ended = change_at(db, Q_RETRY_ENDED, now_ms, fax_id);
-    return ended < 0 ? ended : waiting + ended;
+    if (ended < 0)
+        return ended;
+    composing = change_at(db, Q_RETRY_COMPOSE, now_ms, fax_id);
+    return composing < 0 ? composing : waiting + ended + composing;
 }
 
 int db_cancel(struct db *db, const char *fax_id)
@@ -241,11 +245,12 @@ int db_hold(struct db *db, const char *fax_id, bool hold, int64_t now_ms)
     return hold ? change_fax(db, Q_HOLD, fax_id) : change_at(db, Q_RELEASE, now_ms, fax_id);
 }
 
-int db_wake_all(struct db *db, int64_t now_ms)
+int db_wake_beyond(struct db *db, int64_t now_ms, int64_t beyond_ms)
 {
-    struct sqlite3_stmt *statement = db_fetch(db, Q_WAKE_ALL);
+    struct sqlite3_stmt *statement = db_fetch(db, Q_WAKE_BEYOND);
 
     db_bind_number(db, statement, 1, now_ms);
+    db_bind_number(db, statement, 2, beyond_ms);
     return db_change(db, statement);
 }
 

@@ -99,7 +99,8 @@ const char *const db_queries[Q_COUNT] = {
     [Q_FAX_LIST] = "SELECT " FAX_COLUMNS " FROM fax WHERE fax_id < $1"
                    " ORDER BY fax_id DESC LIMIT $2",
     [Q_FAX_TO_COMPOSE] = "SELECT " FAX_COLUMNS " FROM fax"
-                         " WHERE state = 'taken' AND compose_due_ms <= $1 ORDER BY fax_id LIMIT 1",
+                         " WHERE state = 'taken' AND (compose_due_ms <= $1 OR compose_due_ms > $2)"
+                         " ORDER BY fax_id LIMIT 1",
     [Q_FAX_COMPOSE_FAILED] = "UPDATE fax SET compose_failures = compose_failures + 1, error = $1,"
                              " compose_due_ms = $2 WHERE fax_id = $3 AND state = 'taken'",
     [Q_FAX_COMPOSED] = "UPDATE fax SET state = 'composed', route = $1, message_id = $2,"
@@ -108,6 +109,8 @@ const char *const db_queries[Q_COUNT] = {
     [Q_FAX_EXPIRED] = "SELECT fax_id FROM fax WHERE taken_ms < $1 AND state <> 'taken'"
                       " AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.fax_id = fax.fax_id"
                       " AND delivery.state IN ('due', 'sending', 'held'))"
+                      " AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.fax_id = fax.fax_id"
+                      " AND attempt.time_ms >= $1)"
                       " ORDER BY taken_ms LIMIT $2",
     [Q_FAX_DELETE] = "DELETE FROM fax WHERE fax_id = $1",
     [Q_REMOVAL_INSERT] = "INSERT INTO removal (fax_id) VALUES ($1) ON CONFLICT DO NOTHING",
@@ -145,6 +148,8 @@ const char *const db_queries[Q_COUNT] = {
     [Q_RETRY_ENDED] =
         "UPDATE delivery SET state = 'due', due_ms = $1, created_ms = $1, policy = '',"
         " wish = '' WHERE fax_id = $2 AND state IN ('failed', 'cancelled')",
+    [Q_RETRY_COMPOSE] = "UPDATE fax SET compose_due_ms = $1, compose_failures = 0"
+                        " WHERE fax_id = $2 AND state = 'taken'",
     [Q_CANCEL] = "UPDATE delivery SET"
                  " wish = CASE WHEN state = 'sending' THEN 'cancel' ELSE '' END,"
                  " state = CASE WHEN state = 'sending' THEN state ELSE 'cancelled' END"
@@ -158,7 +163,7 @@ const char *const db_queries[Q_COUNT] = {
                   " state = CASE WHEN state = 'held' THEN 'due' ELSE state END"
                   " WHERE fax_id = $2"
                   " AND (state = 'held' OR (state = 'sending' AND wish = 'hold'))",
-    [Q_WAKE_ALL] = "UPDATE delivery SET due_ms = $1 WHERE state = 'due' AND due_ms > $1",
+    [Q_WAKE_BEYOND] = "UPDATE delivery SET due_ms = $1 WHERE state = 'due' AND due_ms > $2",
     [Q_NEXT_DUE] = "SELECT (SELECT MIN(due_ms) FROM delivery WHERE state = 'due'),"
                    " (SELECT MIN(lease_ms) FROM delivery WHERE state = 'sending')",
 

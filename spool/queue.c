@@ -127,7 +127,7 @@ int spool_attempt_add(struct spool *spool, const struct spool_attempt *attempt)
 
 struct command {
     const char *fax_id;
-    int64_t now_ms;
+    int64_t now_ms, beyond_ms;
     bool hold;
 };
 
@@ -152,11 +152,11 @@ static int hold_or_release(struct db *db, void *arg)
     return db_hold(db, command->fax_id, command->hold, command->now_ms);
 }
 
-static int wake_all(struct db *db, void *arg)
+static int wake_beyond(struct db *db, void *arg)
 {
     const struct command *command = arg;
 
-    return db_wake_all(db, command->now_ms);
+    return db_wake_beyond(db, command->now_ms, command->beyond_ms);
 }
 
 int spool_retry(struct spool *spool, const char *fax_id, int64_t now_ms)
@@ -182,9 +182,14 @@ int spool_hold(struct spool *spool, const char *fax_id, bool hold, int64_t now_m
 
 int spool_wake_all(struct spool *spool, int64_t now_ms)
 {
-    struct command command = {.now_ms = now_ms};
+    return spool_wake_beyond(spool, now_ms, now_ms);
+}
 
-    return spool_change(spool, wake_all, &command);
+int spool_wake_beyond(struct spool *spool, int64_t now_ms, int64_t beyond_ms)
+{
+    struct command command = {.now_ms = now_ms, .beyond_ms = beyond_ms};
+
+    return spool_change(spool, wake_beyond, &command);
 }
 
 /* ---- looking -----------------------------------------------------------------------------------

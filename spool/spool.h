@@ -100,8 +100,9 @@ int spool_fax_composed(struct spool *spool, const char *fax_id, const char *rout
                        const char *message_id, const char *envelope_from, int64_t message_bytes,
                        const struct spool_recipient *recipients, int count, int64_t now_ms);
 
-/* Removes faxes (rows and folders) taken over before before_ms with no open delivery. Gives the
- * number removed, at most `most`. Those that still wait for their message stay. */
+/* Removes faxes (rows and folders) taken over before before_ms with no open delivery and nothing in
+ * the log since. Gives the number removed, at most `most`. Those that still wait for their message
+ * stay. */
 int spool_fax_expire(struct spool *spool, int64_t before_ms, int most);
 
 /* ---- deliveries ----------------------------------------------------------------------------- */
@@ -165,13 +166,18 @@ int spool_finish(struct spool *spool, const struct spool_result *result);
 
 /* The operator's commands on all open deliveries of a fax; give the number changed. Cancel and hold
  * of one that is being sent take effect if this turn does not deliver it. Retry makes waiting ones
- * due now, and failed and cancelled ones begin anew, as if just created; what is on hold stays. */
+ * due now, and failed and cancelled ones begin anew, as if just created; what is on hold stays. A
+ * fax that still waits for its message is composed at once, as if it had not failed before. */
 int spool_retry(struct spool *spool, const char *fax_id, int64_t now_ms);
 int spool_cancel(struct spool *spool, const char *fax_id);
 int spool_hold(struct spool *spool, const char *fax_id, bool hold, int64_t now_ms);
 
 /* Makes all waiting deliveries due now (after a change of the tables). Gives the number. */
 int spool_wake_all(struct spool *spool, int64_t now_ms);
+
+/* The same for those only that are due later than beyond_ms: where nothing waits so long, the clock
+ * was set back since. */
+int spool_wake_beyond(struct spool *spool, int64_t now_ms, int64_t beyond_ms);
 
 int spool_delivery_list(struct spool *spool, const char *fax_id, struct spool_delivery *out,
                         int most);

@@ -166,6 +166,13 @@ static void composing(void **state)
     assert_string_equal(fax.call.fax_id, first);
     assert_int_equal(fax.compose_failures, 1);
     assert_string_equal(fax.error, "the decoder?died");
+    assert_int_equal(spool_retry(spool, first, NOW), 1); /* what the alarm tells the operator */
+    assert_int_equal(spool_fax_to_compose(spool, NOW, &fax), 0);
+    assert_string_equal(fax.call.fax_id, first);
+    assert_int_equal(fax.compose_failures, 0);
+    assert_int_equal(spool_fax_compose_failed(spool, first, "x", NOW + (INT64_C(1) << 40)), 0);
+    assert_int_equal(spool_fax_to_compose(spool, NOW, &fax), 0); /* the clock was set back */
+    assert_string_equal(fax.call.fax_id, first);
 
     assert_int_equal(spool_fax_composed(spool, first, "r", "m", "e", 1, to, 0, NOW), ERROR_FORMAT);
     assert_int_equal(spool_fax_composed(spool, "nothing", "r", "m", "e", 1, to, 1, NOW),
@@ -342,7 +349,7 @@ static void recovery(void **state)
 
 static void operator_commands(void **state)
 {
-    enum command { CANCEL, HOLD, RELEASE, RETRY, WAKE };
+    enum command { CANCEL, HOLD, RELEASE, RETRY, WAKE, WAKE_FAR, WAKE_FARTHER };
     static const struct {
         const char *name;
         enum spool_delivery_state before;
@@ -376,6 +383,8 @@ static void operator_commands(void **state)
         {"retry held", SPOOL_HELD, {RETRY}, 1, 0, SPOOL_HELD, NOW + 500, 0},
         {"retry done", SPOOL_DONE, {RETRY}, 1, 0, SPOOL_DONE, 0, 0},
         {"wake waiting", SPOOL_DUE, {WAKE}, 1, 0, SPOOL_DUE, NOW + 700 - 300, 1},
+        {"wake one far away", SPOOL_DUE, {WAKE_FAR}, 1, 0, SPOOL_DUE, NOW + 400, 1},
+        {"not so far away", SPOOL_DUE, {WAKE_FARTHER}, 1, 0, SPOOL_DUE, NOW + 500, 0},
         {"wake held", SPOOL_HELD, {WAKE}, 1, 0, SPOOL_HELD, NOW + 500, 0},
     };
     const struct spool_rig *rig = *state;
@@ -405,6 +414,8 @@ static void operator_commands(void **state)
             case RELEASE: changed = spool_hold(spool, id, false, NOW + 700); break;
             case RETRY: changed = spool_retry(spool, id, NOW + 700); break;
             case WAKE: changed = spool_wake_all(spool, NOW + 400); break;
+            case WAKE_FAR: changed = spool_wake_beyond(spool, NOW + 400, NOW + 499); break;
+            case WAKE_FARTHER: changed = spool_wake_beyond(spool, NOW + 400, NOW + 500); break;
             }
         assert_int_equal(changed, rows[i].changed);
         if (rows[i].before == SPOOL_SENDING)
@@ -506,6 +517,8 @@ static void expire(void **state)
     char open[FAX_ID_MAX];
     char done[FAX_ID_MAX];
     char empty[FAX_ID_MAX];
+    char late[FAX_ID_MAX];
+    struct spool_attempt last = {.time_ms = INT64_MAX, .result = "destination error"};
     char old[] = "20010203T040506789-000000000000";
 
     rig_delivery(rig, spool, 1, NOW, done);
@@ -525,6 +538,13 @@ static void expire(void **state)
     assert_int_equal(counts.due, 0);
 
     assert_int_equal(spool_fax_expire(spool, 1, 10), 0);
+    /* Delivered late: kept from then on. */
+    rig_delivery(rig, spool, 1, NOW, late);
+    assert_int_equal(spool_claim(spool, NOW, LEASE, &got, 1), 1);
+    assert_int_equal(spool_finish(spool, &(struct spool_result){.delivery_id = got.id,
+                                                                .state = SPOOL_FAILED,
+                                                                .attempt = &last}),
+                     0);
     assert_true(rig_exists(rig, "fax/2001/02/03/20010203T040506789-000000000000"));
     assert_int_equal(spool_fax_expire(spool, INT64_MAX, 0), 0);
     assert_int_equal(spool_fax_expire(spool, INT64_MAX, 1), 1);
@@ -533,6 +553,7 @@ static void expire(void **state)
     assert_int_equal(spool_fax_get(spool, empty, &fax), ERROR_NOT_FOUND);
     assert_int_equal(spool_fax_get(spool, old, &fax), ERROR_NOT_FOUND);
     assert_false(rig_exists(rig, "fax/2001"));
+    assert_int_equal(spool_fax_get(spool, late, &fax), 0);
     assert_int_equal(spool_fax_get(spool, open, &fax), 0);
     assert_int_equal(access(fax.folder, F_OK), 0);
     assert_int_equal(spool_fax_get(spool, waiting, &fax), 0);
