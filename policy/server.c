@@ -81,8 +81,26 @@ static const char *text_of(const struct checker *checker, const char *name, cons
     return text != NULL ? text : "";
 }
 
+static void check_token(struct checker *checker, const struct server *server, const char *name)
+{
+    if (server->tls == SERVER_TLS_NONE)
+        complain(checker, name, "tls", "auth = xoauth2 needs tls = starttls or implicit");
+    if (server->user[0] == '\0')
+        complain(checker, name, "user", "auth needs a user");
+    if (server->password_file[0] != '\0')
+        complain(checker, name, "password_file", "auth = xoauth2 takes a token, not a password");
+    if ((server->token_file[0] != '\0') == (server->token_command[0] != '\0'))
+        complain(checker, name, "auth", "auth = xoauth2 needs a token_file or a token_command");
+}
+
 static void check_login(struct checker *checker, const struct server *server, const char *name)
 {
+    if (server->auth == SERVER_AUTH_XOAUTH2) {
+        check_token(checker, server, name);
+        return;
+    }
+    if (server->token_file[0] != '\0' || server->token_command[0] != '\0')
+        complain(checker, name, "auth", "a token without auth = xoauth2");
     if (server->auth == SERVER_AUTH_NONE) {
         if (server->user[0] != '\0' || server->password_file[0] != '\0')
             complain(checker, name, "user", "a login without auth; set auth = plain or login");
@@ -113,6 +131,12 @@ static void read_texts(struct checker *checker, struct server *server, const cha
     if (!text_copy(server->password_file, sizeof server->password_file,
                    text_of(checker, name, "password_file")))
         complain(checker, name, "password_file", "path too long");
+    if (!text_copy(server->token_file, sizeof server->token_file,
+                   text_of(checker, name, "token_file")))
+        complain(checker, name, "token_file", "path too long");
+    if (!text_copy(server->token_command, sizeof server->token_command,
+                   text_of(checker, name, "token_command")))
+        complain(checker, name, "token_command", "longer than 511 octets; put it into a script");
     if (!text_copy(server->ca_file, sizeof server->ca_file, text_of(checker, name, "ca_file")))
         complain(checker, name, "ca_file", "path too long");
     if (fingerprint[0] != '\0' && !read_fingerprint(server->fingerprint, fingerprint))
@@ -129,8 +153,8 @@ static void read_server(struct checker *checker, struct server *server, const ch
     server->auth = (enum server_auth)conf_choice(checker->conf, "server", name, "auth");
     server->connections = (int)conf_number(checker->conf, "server", name, "connections");
     server->authority = (int)conf_number(checker->conf, "server", name, "authority");
-    if (server->tls == SERVER_TLS_IMPLICIT)
-        complain(checker, name, "tls", "tls = implicit is not built in yet; use starttls");
+    if (server->tls == SERVER_TLS_IMPLICIT && server->port == 25)
+        complain(checker, name, "port", "tls = implicit is not spoken on port 25; set port = 465");
     if (server->tls == SERVER_TLS_NONE &&
         (server->ca_file[0] != '\0' || server->fingerprint[0] != '\0'))
         complain(checker, name, "tls", "a certificate to trust but no TLS; set tls = starttls");

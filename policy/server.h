@@ -18,7 +18,13 @@ enum {
 };
 
 enum server_tls { SERVER_TLS_NONE, SERVER_TLS_STARTTLS, SERVER_TLS_IMPLICIT };
-enum server_auth { SERVER_AUTH_NONE, SERVER_AUTH_PLAIN, SERVER_AUTH_LOGIN, SERVER_AUTH_CRAM_MD5 };
+enum server_auth {
+    SERVER_AUTH_NONE,
+    SERVER_AUTH_PLAIN,
+    SERVER_AUTH_LOGIN,
+    SERVER_AUTH_CRAM_MD5,
+    SERVER_AUTH_XOAUTH2,
+};
 
 struct server {
     char name[SERVER_NAME_MAX]; /* letters, digits, '.', '_', '-': deliveries remember it */
@@ -29,8 +35,10 @@ struct server {
     enum server_auth auth;
     char user[SERVER_TEXT_MAX];
     char password_file[SERVER_PATH_MAX];
-    int connections; /* most at once */
-    int authority;   /* least a sender needs for bypass */
+    char token_file[SERVER_PATH_MAX];    /* for XOAUTH2: one of the two */
+    char token_command[SERVER_PATH_MAX]; /* program and arguments, divided by blanks */
+    int connections;                     /* most at once */
+    int authority;                       /* least a sender needs for bypass */
     char ca_file[SERVER_PATH_MAX];
     char fingerprint[65]; /* 64 hexadecimal digits in lower case, or "" */
 };

@@ -18,6 +18,11 @@ void dialogue_begin(struct dialogue *dialogue)
     dialogue->awaited_count = 1;
 }
 
+void dialogue_tls_first(struct dialogue *dialogue)
+{
+    dialogue->awaited[0] = DIALOGUE_STARTTLS;
+}
+
 enum dialogue_command dialogue_awaited(const struct dialogue *dialogue)
 {
     return dialogue->awaited_count > 0 ? dialogue->awaited[0] : DIALOGUE_NOTHING;
@@ -84,6 +89,8 @@ void dialogue_tls_started(struct dialogue *dialogue)
     dialogue->size_limit = 0;
     /* The handshake stood in the queue so that the stage was known. */
     dialogue->awaited_count = 0;
+    if (!dialogue->greeted)
+        dialogue_begin(dialogue); /* TLS came first */
     dialogue->line_length = 0;
     dialogue->reply_bytes = 0;
     dialogue->reply_lines = 0;

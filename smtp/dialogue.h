@@ -84,6 +84,9 @@ struct dialogue {
 /* After the owner set its fields: awaits the greeting. */
 void dialogue_begin(struct dialogue *dialogue);
 
+/* After dialogue_begin(): the handshake comes first, then the greeting (RFC 8314 3). */
+void dialogue_tls_first(struct dialogue *dialogue);
+
 /* What is sent, what was received. False: it must not go on; the owner cuts the connection before
  * anything else is sent. dialogue_received() changes EHLO replies in place: extensions and login
  * mechanisms that the library must not use are made unrecognizable. */

@@ -11,19 +11,14 @@
  */
 #include "smtp/submit.h"
 
-#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/ssl.h>
@@ -35,37 +30,25 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "smtp/dialogue.h"
+#include "smtp/login.h"
+#include "smtp/transmission.h"
 #include "smtp/trust.h"
 
 enum {
     CHUNK_BYTES = 16384,
-    PASSWORD_MAX = 256,
-    QUIT_MS = 3000,                /* a server's answer to QUIT changes nothing any more */
     LIBRARY_TIMEOUT_MS = 86400000, /* beyond all of ours */
 };
 
 struct submit_session {
     struct server server;
     struct trust *trust; /* NULL without TLS */
-    char user[SERVER_TEXT_MAX];
-    char password[PASSWORD_MAX];
+    struct login *login;
 };
 
 /* One transmission. */
-struct transmission {
+struct esmtp_transmission {
+    struct transmission core; /* first: the callback of transmission_run() gets its address */
     struct submit_session *session;
-    const struct submit_request *request;
-    struct deadline_thread *deadlines;
-    struct deadline deadline;
-    struct dialogue dialogue;
-    enum dialogue_command timed; /* whose reply the deadline is set for */
-    int awaited_count;
-    int fd;
-    int message_fd;
-    int64_t offset, length; /* of the message */
-    bool broken;            /* no further octet of the message may be handed over */
-    int local_error;
     char chunk[CHUNK_BYTES];
 };
 
@@ -193,44 +176,12 @@ static int prepare(void)
 /* ---- what is kept for a server ----------------------------------------------------------------
  */
 
-static const char *mechanism_name(enum server_auth auth)
-{
-    switch (auth) {
-    case SERVER_AUTH_PLAIN: return "PLAIN";
-    case SERVER_AUTH_LOGIN: return "LOGIN";
-    default: return NULL;
-    }
-}
-
-static int read_password(struct submit_session *session, char *why, size_t why_size)
-{
-    const char *path = session->server.password_file;
-    char *text = NULL;
-    size_t length = 0;
-    int error = file_read(AT_FDCWD, path, 4096, &text, &length);
-
-    if (error < 0) {
-        snprintf(why, why_size, "password_file %s: %s", path, error_text(error));
-        return ERROR_CONFIG;
-    }
-    text[strcspn(text, "\r\n")] = '\0';
-    /* Its plugins copy the password into 255 octets without looking. */
-    if (text[0] == '\0' || !text_copy(session->password, sizeof session->password, text)) {
-        snprintf(why, why_size, "password_file %s: its first line is the password, 1 to 255 octets",
-                 path);
-        error = ERROR_CONFIG;
-    }
-    explicit_bzero(text, length);
-    free(text);
-    return error;
-}
-
 static void close_session(struct submit_session *session)
 {
     if (session == NULL)
         return;
     trust_free(session->trust);
-    explicit_bzero(session->password, sizeof session->password);
+    login_free(session->login);
     free(session);
 }
 
@@ -238,15 +189,13 @@ static int open_session(struct submit_session **out, const struct server *server
                         size_t why_size)
 {
     struct submit_session *session = calloc(1, sizeof *session);
-    int error = 0;
+    int error;
 
     text_copy(why, why_size, "out of memory");
     if (session == NULL)
         return ERROR_MEMORY;
     session->server = *server;
-    text_copy(session->user, sizeof session->user, server->user);
-    if (server->auth != SERVER_AUTH_NONE)
-        error = read_password(session, why, why_size);
+    error = login_new(&session->login, server, why, why_size);
     if (error == 0 && server->tls == SERVER_TLS_STARTTLS)
         error = trust_new(&session->trust, server, why, why_size);
     if (error < 0) {
@@ -260,64 +209,28 @@ static int open_session(struct submit_session **out, const struct server *server
 /* ---- callbacks --------------------------------------------------------------------------------
  */
 
-static void cut(struct transmission *transmission)
-{
-    transmission->broken = true;
-    deadline_cut(transmission->deadlines, &transmission->deadline);
-}
-
-/* Sets the deadline of the reply that is awaited, once for each: a server that trickles octets gets
- * no more time. */
-static void watch(struct transmission *transmission)
-{
-    const struct submit_timeouts *timeouts = transmission->request->timeouts;
-    enum dialogue_command awaited = dialogue_awaited(&transmission->dialogue);
-    int count = transmission->dialogue.awaited_count;
-    int64_t limit_ms = timeouts->command;
-
-    if (awaited == transmission->timed && count >= transmission->awaited_count) {
-        transmission->awaited_count = count;
-        return;
-    }
-    transmission->timed = awaited;
-    transmission->awaited_count = count;
-    if (awaited == DIALOGUE_GREETING)
-        limit_ms = timeouts->greeting;
-    else if (awaited == DIALOGUE_FINAL)
-        limit_ms = transmission->dialogue.content_done ? timeouts->final : timeouts->data;
-    else if (transmission->dialogue.quit)
-        limit_ms = timeouts->command < QUIT_MS ? timeouts->command : QUIT_MS;
-    deadline_set(transmission->deadlines, &transmission->deadline, limit_ms);
-}
-
 /* Everything but the message comes by here before it is sent and after it was received. */
 static void monitor(const char *data, int length, int writing, void *arg)
 {
-    struct transmission *transmission = arg;
-    bool go_on;
+    struct transmission *core = arg;
 
     if (length <= 0 || writing == SMTP_CB_HEADERS)
         return;
     if (writing == SMTP_CB_WRITING)
-        go_on = dialogue_sent(&transmission->dialogue, data, (size_t)length);
+        transmission_sent(core, data, (size_t)length);
     else /* the library's own read buffer: what it must not see is masked in place */
-        go_on = dialogue_received(&transmission->dialogue, (char *)(uintptr_t)data, (size_t)length);
-    if (!go_on)
-        cut(transmission);
-    else
-        watch(transmission);
+        transmission_received(core, (char *)(uintptr_t)data, (size_t)length);
 }
 
 static void take_event(smtp_session_t session, int event, void *arg, ...)
 {
-    struct transmission *transmission = arg;
+    struct transmission *core = arg;
     va_list ap;
 
     (void)session;
     va_start(ap, arg);
     if (event == SMTP_EV_STARTTLS_OK) {
-        dialogue_tls_started(&transmission->dialogue);
-        transmission->timed = DIALOGUE_NOTHING;
+        transmission_tls_started(core);
     } else if (event == SMTP_EV_WRONG_PEER_CERTIFICATE) {
         /* It compares with the address it was given; the configured name was verified in the
          * handshake, which would not stand otherwise. */
@@ -328,29 +241,10 @@ static void take_event(smtp_session_t session, int event, void *arg, ...)
     va_end(ap);
 }
 
-/* The connection is good for more of the message. A server that closed its side will not answer. */
-static bool is_alive(struct transmission *transmission)
-{
-    struct pollfd poll_fd = {.fd = transmission->fd, .events = POLLRDHUP};
-
-    if (deadline_has_fired(transmission->deadlines, &transmission->deadline)) {
-        dialogue_fail(&transmission->dialogue, STAGE_CONTENT, EVENT_TIMEOUT,
-                      "the transfer of the message stalled");
-        return false;
-    }
-    if (poll(&poll_fd, 1, 0) > 0 &&
-        (poll_fd.revents & (POLLERR | POLLHUP | POLLRDHUP | POLLNVAL)) != 0) {
-        dialogue_fail(&transmission->dialogue, STAGE_CONTENT, EVENT_LOST,
-                      "the connection was lost within the message");
-        return false;
-    }
-    return true;
-}
-
 /* Ends the transfer for good: the socket first, for the library would send the rest and a dot. */
-static const char *break_off(struct transmission *transmission, int *length)
+static const char *break_off(struct transmission *core, int *length)
 {
-    cut(transmission);
+    transmission_cut(core);
     *length = 0;
     errno = EPIPE;
     return NULL;
@@ -358,33 +252,24 @@ static const char *break_off(struct transmission *transmission, int *length)
 
 static const char *next_chunk(void **context, int *length, void *arg)
 {
-    struct transmission *transmission = arg;
+    struct esmtp_transmission *transmission = arg;
+    struct transmission *core = &transmission->core;
     ssize_t n;
 
     *context = NULL; /* it would free() what stands there */
     if (length == NULL) {
-        transmission->offset = 0;
+        core->offset = 0;
         return NULL;
     }
-    if (transmission->broken || !is_alive(transmission))
-        return break_off(transmission, length);
-    do
-        n = pread(transmission->message_fd, transmission->chunk, CHUNK_BYTES, transmission->offset);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 || (n == 0 && transmission->offset != transmission->length)) {
-        transmission->local_error = ERROR_IO;
-        return break_off(transmission, length);
-    }
-    transmission->offset += n;
-    if (n == 0) {
-        dialogue_content_done(&transmission->dialogue);
-        transmission->timed = DIALOGUE_NOTHING;
-        watch(transmission);
-    } else {
-        /* Each chunk must go out within its time: slow links pass, stalls do not. */
-        deadline_set(transmission->deadlines, &transmission->deadline,
-                     transmission->request->timeouts->data);
-    }
+    if (core->broken || !transmission_is_alive(core))
+        return break_off(core, length);
+    n = transmission_read(core, transmission->chunk, CHUNK_BYTES);
+    if (n < 0)
+        return break_off(core, length);
+    if (n == 0)
+        transmission_content_done(core);
+    else
+        transmission_block_done(core);
     *length = (int)n;
     errno = 0;
     return n > 0 ? transmission->chunk : NULL;
@@ -397,9 +282,9 @@ static int give_login(auth_client_request_t request, char **result, int fields, 
 
     for (i = 0; i < fields; i++) {
         if ((request[i].flags & AUTH_USER) != 0)
-            result[i] = session->user;
+            result[i] = (char *)(uintptr_t)login_user(session->login);
         else if ((request[i].flags & AUTH_PASS) != 0)
-            result[i] = session->password;
+            result[i] = (char *)(uintptr_t)login_password(session->login);
         else
             return 0;
     }
@@ -408,39 +293,6 @@ static int give_login(auth_client_request_t request, char **result, int fields, 
 
 /* ---- sending ----------------------------------------------------------------------------------
  */
-
-/* A password in clear goes no further than this machine. */
-static bool login_is_safe(const struct submit_session *session, int fd)
-{
-    struct sockaddr_storage peer;
-    socklen_t length = sizeof peer;
-
-    if (session->server.auth == SERVER_AUTH_NONE || session->server.tls != SERVER_TLS_NONE)
-        return true;
-    if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0)
-        return false;
-    if (peer.ss_family == AF_INET)
-        return ntohl(((struct sockaddr_in *)&peer)->sin_addr.s_addr) >> 24 == 127;
-    return peer.ss_family == AF_INET6 &&
-           IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)&peer)->sin6_addr);
-}
-
-static int open_message(struct transmission *transmission)
-{
-    const struct submit_request *request = transmission->request;
-    struct stat st;
-
-    transmission->message_fd = open(request->message_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (transmission->message_fd < 0)
-        return error_from_errno(errno);
-    if (fstat(transmission->message_fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
-        return ERROR_FORMAT;
-    /* A file that is not as long as when it was made is damaged: no part of it is sent. */
-    if (request->message_bytes > 0 && st.st_size != request->message_bytes)
-        return ERROR_FORMAT;
-    transmission->length = st.st_size;
-    return 0;
-}
 
 static void set_timeouts(smtp_session_t session)
 {
@@ -469,9 +321,9 @@ static int set_login(smtp_session_t session, auth_context_t *out, struct submit_
 }
 
 /* Builds libesmtp's session; NULL when out of memory. */
-static smtp_session_t make_session(struct transmission *transmission, auth_context_t *login)
+static smtp_session_t make_session(struct esmtp_transmission *transmission, auth_context_t *login)
 {
-    const struct submit_request *request = transmission->request;
+    const struct submit_request *request = transmission->core.request;
     struct submit_session *own = transmission->session;
     smtp_session_t session = smtp_create_session();
     smtp_message_t message;
@@ -490,7 +342,7 @@ static smtp_session_t make_session(struct transmission *transmission, auth_conte
         !smtp_set_messagecb(message, next_chunk, transmission) ||
         set_login(session, login, own) < 0)
         goto failed;
-    smtp_size_set_estimate(message, (unsigned long)transmission->length);
+    smtp_size_set_estimate(message, (unsigned long)transmission->core.length);
     for (i = 0; i < request->recipient_count; i++)
         if (smtp_add_recipient(message, request->recipients[i].address) == NULL)
             goto failed;
@@ -504,98 +356,36 @@ failed:
     return NULL;
 }
 
-/* The library has returned: whatever it says, the dialogue knows how far it came. */
-static void conclude(struct transmission *transmission, bool fired)
-{
-    struct dialogue *dialogue = &transmission->dialogue;
-    char reason[TRUST_REASON_MAX];
-
-    if (dialogue_stage(dialogue) == STAGE_STARTTLS && !dialogue->failed && !fired) {
-        trust_reason(reason);
-        dialogue_end(dialogue, EVENT_TLS, reason);
-    }
-    if (fired)
-        dialogue_end(dialogue, EVENT_TIMEOUT, "no answer in time");
-    else
-        dialogue_end(dialogue, EVENT_LOST, "the connection was lost");
-}
-
-static void transmit(struct transmission *transmission)
+/* Whatever the library's results say, the dialogue knows how far it came. */
+static void transmit(struct transmission *core)
 {
     auth_context_t login = NULL;
-    smtp_session_t session = make_session(transmission, &login);
+    smtp_session_t session = make_session((struct esmtp_transmission *)core, &login);
 
     if (session == NULL) {
-        transmission->local_error = ERROR_MEMORY;
+        core->local_error = ERROR_MEMORY;
         goto out;
     }
-    trust_forget();
-    deadline_begin(transmission->deadlines, &transmission->deadline, transmission->fd);
-    watch(transmission);
-    handover_fd = transmission->fd;
+    transmission_begin(core);
+    handover_fd = core->fd;
     smtp_start_session(session);
     handover_fd = -1;
-    conclude(transmission, deadline_end(transmission->deadlines, &transmission->deadline));
+    transmission_conclude(core);
     smtp_destroy_session(session);
 out:
     if (login != NULL)
         auth_destroy_context(login);
 }
 
-static void report(const struct transmission *transmission, struct submit_request *request,
-                   struct submit_result *out)
-{
-    const struct dialogue *dialogue = &transmission->dialogue;
-    int i;
-
-    for (i = 0; i < request->recipient_count; i++)
-        if (i < dialogue->recipients_judged)
-            request->recipients[i].failure = dialogue->recipient[i];
-    out->local_error = transmission->local_error;
-    out->greeted = dialogue->greeted;
-    if (dialogue->accepted) {
-        out->failure = (struct failure){.stage = STAGE_FINAL, .code = dialogue->final.code};
-        memcpy(out->failure.enhanced, dialogue->final.enhanced, sizeof out->failure.enhanced);
-        text_copy(out->failure.text, sizeof out->failure.text, dialogue->final.text);
-    } else {
-        out->failure = dialogue->failure;
-    }
-}
-
 static void send_message(struct submit_session *session, int fd, struct deadline_thread *deadlines,
                          struct submit_request *request, struct submit_result *out)
 {
-    struct transmission *transmission = calloc(1, sizeof *transmission);
-    int i;
+    struct esmtp_transmission *transmission = calloc(1, sizeof *transmission);
 
-    *out = (struct submit_result){.local_error = ERROR_MEMORY};
-    for (i = 0; i < request->recipient_count; i++)
-        request->recipients[i].failure = (struct failure){.stage = STAGE_RCPT};
-    if (transmission == NULL)
-        return;
-    transmission->session = session;
-    transmission->request = request;
-    transmission->deadlines = deadlines;
-    transmission->fd = fd;
-    transmission->message_fd = -1;
-    transmission->dialogue.need_tls = session->server.tls != SERVER_TLS_NONE;
-    transmission->dialogue.need_auth = session->server.auth != SERVER_AUTH_NONE;
-    transmission->dialogue.mechanism = mechanism_name(session->server.auth);
-    transmission->dialogue.recipients = request->recipient_count;
-    dialogue_begin(&transmission->dialogue);
-    if (request->recipient_count > SUBMIT_RECIPIENTS_MAX)
-        transmission->local_error = ERROR_LIMIT;
-    else
-        transmission->local_error = open_message(transmission);
-    transmission->dialogue.message_bytes = transmission->length;
-    if (!login_is_safe(session, fd))
-        dialogue_fail(&transmission->dialogue, STAGE_AUTH, EVENT_NOT_OFFERED,
-                      "a password is not sent in clear over the network: set tls = starttls");
-    else if (transmission->local_error == 0)
-        transmit(transmission);
-    report(transmission, request, out);
-    if (transmission->message_fd >= 0)
-        close(transmission->message_fd);
+    if (transmission != NULL)
+        transmission->session = session;
+    transmission_run(transmission != NULL ? &transmission->core : NULL, &session->server, fd,
+                     deadlines, request, out, transmit);
     free(transmission);
 }
 
