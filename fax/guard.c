@@ -56,19 +56,24 @@ static bool table_bit(const uint8_t *frame, size_t length, unsigned n)
 
 /* Bits that may stand in a DCS only when the DIS had them. */
 static const uint8_t asked_bits[] = {
-    15, /* 200 lines/inch */
-    16, /* T.4 2-D */
-    27, /* error correction */
-    31, /* T.6 */
-    36, /* T.43 */
-    41, /* R8 x 15.4 */
-    42, /* 300 x 300 */
-    43, /* R16 x 15.4 */
-    68, /* T.81 */
-    69, /* full colour */
-    78, /* T.85 */
-    79, /* T.85 with L0 */
-    92, /* T.44 */
+    15,  /* 200 lines/inch */
+    16,  /* T.4 2-D */
+    27,  /* error correction */
+    31,  /* T.6 */
+    36,  /* T.43 */
+    41,  /* R8 x 15.4 */
+    42,  /* 300 x 300 */
+    43,  /* R16 x 15.4 */
+    68,  /* T.81 */
+    69,  /* full colour */
+    78,  /* T.85 */
+    79,  /* T.85 with L0 */
+    92,  /* T.44 */
+    105, /* 600 x 600 */
+    106, /* 1200 x 1200 */
+    107, /* 300 x 600 */
+    108, /* 400 x 800 */
+    109, /* 600 x 1200 */
 };
 
 static enum guard_verdict judge_dcs(const struct guard *guard, const uint8_t *frame, size_t length,
@@ -88,8 +93,10 @@ static enum guard_verdict judge_dcs(const struct guard *guard, const uint8_t *fr
         *why = "DCS with an unknown rate";
         return GUARD_REFUSE;
     }
-    if (guard->dis_length == 0)
-        return GUARD_PASS;
+    if (guard->dis_length == 0) {
+        *why = "DCS before our DIS";
+        return GUARD_DROP;
+    }
     for (i = 0; i < sizeof asked_bits; i++) {
         if (table_bit(frame, length, asked_bits[i]) &&
             !table_bit(guard->dis, guard->dis_length, asked_bits[i])) {
