@@ -448,7 +448,8 @@ int session_switch_t38(struct session *session, const struct session_settings *s
     session->error[0] = '\0';
     session->media = SESSION_T38;
     memset(&session->inbox, 0, sizeof session->inbox);
-    memset(&session->guard, 0, sizeof session->guard);
+    /* The guard keeps what was offered in audio: the new core offers the same, and the sender may
+     * already be answering. */
     gate_init(&session->gate);
     session->revision++;
     session->progress_ms = session->now_ms;
