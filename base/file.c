@@ -48,8 +48,8 @@ static void temporary_name(char *out, size_t size, const char *name)
     snprintf(out, size, ".%.100s.%ld-%u.tmp", name, (long)getpid(), counter++);
 }
 
-int file_write_atomic(int dir_fd, const char *name, const void *data, size_t length,
-                      enum file_sync sync)
+static int write_atomic(int dir_fd, const char *name, const void *data, size_t length,
+                        enum file_sync sync, const struct stat *like)
 {
     char temporary[160];
     int error = 0;
@@ -60,7 +60,11 @@ int file_write_atomic(int dir_fd, const char *name, const void *data, size_t len
     fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return failure();
-    error = file_write_all(fd, data, length);
+    if (like != NULL &&
+        (fchown(fd, like->st_uid, like->st_gid) < 0 || fchmod(fd, like->st_mode & 07777) < 0))
+        error = failure();
+    if (error == 0)
+        error = file_write_all(fd, data, length);
     if (error == 0 && sync == FILE_DURABLE && fsync(fd) < 0)
         error = failure();
     if (close(fd) < 0 && error == 0)
@@ -74,6 +78,18 @@ int file_write_atomic(int dir_fd, const char *name, const void *data, size_t len
         return error;
     }
     return sync == FILE_DURABLE ? file_sync_folder(dir_fd) : 0;
+}
+
+int file_write_atomic(int dir_fd, const char *name, const void *data, size_t length,
+                      enum file_sync sync)
+{
+    return write_atomic(dir_fd, name, data, length, sync, NULL);
+}
+
+int file_replace(int dir_fd, const char *name, const void *data, size_t length,
+                 const struct stat *like)
+{
+    return write_atomic(dir_fd, name, data, length, FILE_DURABLE, like);
 }
 
 /* Opens a regular file that has exactly one name; a link planted by another is refused. */

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* Paths are relative to the open folder dir_fd (or AT_FDCWD); a name has no '/' unless said.
@@ -21,6 +22,11 @@ enum file_sync {
  * On failure the old file, if any, is untouched and no temporary file is left. */
 int file_write_atomic(int dir_fd, const char *name, const void *data, size_t length,
                       enum file_sync sync);
+
+/* The same, durable, with mode, owner and group of another file: ERROR_DENIED where we may not give
+ * it to them. */
+int file_replace(int dir_fd, const char *name, const void *data, size_t length,
+                 const struct stat *like);
 
 /* Reads a regular file (no symbolic link, no device) of at most limit octets; *out_data is
  * malloced, followed by a NUL that does not count, and the caller's. ERROR_LIMIT when it is larger,

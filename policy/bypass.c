@@ -172,6 +172,8 @@ void bypass_decide(struct bypass_answer *out, const struct bypass *bypass,
         (sender != NULL && !sender->allow) || (destination != NULL && !destination->allow);
 
     out->authority = sender != NULL ? sender->authority : 0;
+    out->sender_row = sender != NULL ? sender->pattern : NULL;
+    out->destination_row = destination != NULL ? destination->pattern : NULL;
     if (query->own != BYPASS_TABLE) {
         out->permitted = query->own == BYPASS_ALLOW;
         snprintf(out->reason, sizeof out->reason, "the message itself: %s",

@@ -25,8 +25,9 @@ struct bypass_query {
 
 struct bypass_answer {
     bool permitted;
-    int authority;                  /* of the sender row that won, else 0 */
-    char reason[BYPASS_REASON_MAX]; /* the rows that decided, in words */
+    int authority;                            /* of the sender row that won, else 0 */
+    char reason[BYPASS_REASON_MAX];           /* the rows that decided, in words */
+    const char *sender_row, *destination_row; /* their patterns, NULL: none; the table's */
 };
 
 /* Reads and checks bypass.ini; conf NULL means that there is none: everything is denied. A sender

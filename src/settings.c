@@ -66,8 +66,37 @@ static int load_beside(struct settings *settings, enum settings_file file, const
     return error;
 }
 
+char *settings_path(const char *path, enum settings_file file)
+{
+    return file == SETTINGS_FAXPOST ? strdup(path) : path_beside(path, files[file].name);
+}
+
+/* Takes a text for servers.ini or bypass.ini. */
+static int parse_beside(struct settings *settings, enum settings_file file, const char *path,
+                        const char *text, conf_problem_handler *problem, void *user)
+{
+    char *beside = path_beside(path, files[file].name);
+    char *here = path_beside(path, ".");
+    char *folder = here != NULL ? realpath(here, NULL) : NULL;
+    int error = ERROR_MEMORY;
+
+    if (beside != NULL && folder != NULL)
+        error = conf_parse(&settings->file[file], text, beside, folder, files[file].keys, problem,
+                           user);
+    free(folder);
+    free(here);
+    free(beside);
+    return error;
+}
+
 int settings_load(struct settings **out, const char *path, conf_problem_handler *problem,
                   void *user)
+{
+    return settings_load_with(out, path, SETTINGS_FILES, NULL, problem, user);
+}
+
+int settings_load_with(struct settings **out, const char *path, enum settings_file file,
+                       const char *text, conf_problem_handler *problem, void *user)
 {
     struct settings *settings = calloc(1, sizeof *settings);
     int worst = 0;
@@ -77,7 +106,9 @@ int settings_load(struct settings **out, const char *path, conf_problem_handler 
         return ERROR_MEMORY;
     worst = conf_load(&settings->file[SETTINGS_FAXPOST], path, conf_keys_faxpost, problem, user);
     for (i = SETTINGS_SERVERS; i < SETTINGS_FILES && worst != ERROR_NOT_FOUND; i++) {
-        int error = load_beside(settings, (enum settings_file)i, path, problem, user);
+        int error = (enum settings_file)i == file
+                        ? parse_beside(settings, file, path, text, problem, user)
+                        : load_beside(settings, (enum settings_file)i, path, problem, user);
 
         if (error < 0)
             worst = error;

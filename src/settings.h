@@ -30,6 +30,13 @@ int settings_load(struct settings **out, const char *path, conf_problem_handler 
                   void *user);
 void settings_free(struct settings *settings);
 
+/* The same with this text in the place of one of the files beside: what it would be like. */
+int settings_load_with(struct settings **out, const char *path, enum settings_file file,
+                       const char *text, conf_problem_handler *problem, void *user);
+
+/* Path of one of the files, given that of faxpost.ini; malloced. */
+char *settings_path(const char *path, enum settings_file file);
+
 /* The checks across keys and files that settings_load() makes after reading; gives the number of
  * problems. */
 int settings_check(const struct settings *settings, conf_problem_handler *problem, void *user);
