@@ -21,10 +21,11 @@ class Fake(fake_smtp.Server):
     def __init__(self, box, port=None, **options):
         arguments = ["--port", str(port or box.port())]
         for key, value in options.items():
-            arguments += ["--" + key, str(value)]
+            arguments += ["--" + key] + ([] if value is True else [str(value)])
         self.plans = [{}]
         self.events = []
         self.taken = []  # (octets, recipients) of each accepted message
+        self.offered = []  # and of those that came whole but were not accepted
         super().__init__(fake_smtp.read_options(arguments))
         self.port = self.listener.getsockname()[1]
         box.closers.append(self.close)
@@ -56,6 +57,10 @@ class Fake(fake_smtp.Server):
             if len(self.plans) > 1:
                 self.plans.pop(0)
             return plan
+
+    def see(self, octets, recipients):
+        with self.lock:
+            self.offered.append((octets, recipients))
 
     def keep(self, number, octets, recipients):
         with self.lock:

@@ -15,9 +15,10 @@ quit) and what happens there:
     trickle       the good answer, one octet in --pace seconds
     flood         a reply without end
     control       a refusal with control characters in it
-    pause         nothing happens for --pace seconds, then the good answer
+    pause[:N]     nothing happens for N or --pace seconds, then the good answer
 
-content happens within the message, after --after octets; pause there stops reading. --times N: only
+content happens within the message, after --after octets; pause there stops reading, again and again
+after as many. --times N: only
 the first N connections fail, later ones are served well; --transaction N: only the Nth transaction
 of a connection does (from MAIL on). Several --fail may be given. Every accepted message is written to
 --store as NUMBER.eml, octet for octet as it was before dot-stuffing. Each event is a line of JSON on
@@ -52,10 +53,11 @@ class Server:
         self.lock = threading.Lock()  # connections, messages, standard output
         self.connections = 0
         self.messages = 0
+        self.live = self.most_live = 0
         self.listener = socket.socket(socket.AF_INET6 if ":" in options.address
                                       else socket.AF_INET)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if any(stage == "content" for stage, _ in options.fail):
+        if options.narrow or any(stage == "content" for stage, _ in options.fail):
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.listener.bind((options.address, options.port))
         self.listener.listen(256)
@@ -66,6 +68,9 @@ class Server:
         if 0 < options.times < connection or options.transaction not in (0, transaction):
             return {}
         return dict(options.fail)
+
+    def see(self, octets, recipients):
+        """A whole message, before the final reply."""
 
     def keep(self, number, octets, recipients):
         """An accepted message."""
@@ -118,7 +123,7 @@ class Connection:
                 raise Gone
             return False
         self.misbehave(what, good)
-        return what in ("trickle", "pause")
+        return what == "trickle" or what.startswith("pause")
 
     def misbehave(self, what, good):
         if what == "drop":
@@ -134,8 +139,8 @@ class Connection:
             for octet in good.encode() + b"\r\n":
                 self.socket.sendall(bytes([octet]))
                 time.sleep(self.options.pace)
-        elif what == "pause":
-            time.sleep(self.options.pace)
+        elif what.startswith("pause"):
+            time.sleep(float(what[6:] or self.options.pace))
             if good:
                 self.send(good)
         elif what == "flood":
@@ -149,13 +154,20 @@ class Connection:
     # ---- the dialogue -------------------------------------------------------------------------
 
     def run(self):
+        self.count(1)
         try:
             self.serve()
         except (Gone, OSError, ValueError):
             pass
+        self.count(-1)
         self.server.tell("closed", connection=self.number)
         self.stream.close()
         self.socket.close()
+
+    def count(self, step):
+        with self.server.lock:
+            self.server.live += step
+            self.server.most_live = max(self.server.most_live, self.server.live)
 
     def serve(self):
         if "connect" in self.fail:
@@ -239,13 +251,9 @@ class Connection:
             self.take_message()
 
     def take_message(self):
-        head = b""
-        if "content" in self.fail:
-            head = self.stream.read(self.options.after)
-            self.answer("content", "")
-        if head and not head.endswith(b"\n"):
-            head += self.stream.readline(100000)
-        lines = [line[1:] if line.startswith(b".") else line for line in head.splitlines(True)]
+        lines = []
+        octets = 0
+        after = self.options.after if "content" in self.fail else None
         while True:
             line = self.stream.readline(100000)
             if not line:
@@ -253,6 +261,11 @@ class Connection:
             if line == b".\r\n":
                 break
             lines.append(line[1:] if line.startswith(b".") else line)
+            octets += len(line)
+            if after is not None and octets >= after:
+                self.answer("content", "")
+                after += self.options.after
+        self.server.see(b"".join(lines), self.recipients)
         time.sleep(self.options.delay)
         with self.server.lock:
             number = self.server.messages + 1
@@ -300,7 +313,10 @@ def read_options(arguments=None):
                         help="only the Nth transaction of a connection fails")
     parser.add_argument("--most", type=int, default=0, help="most recipients of a transaction")
     parser.add_argument("--after", type=int, default=20000, help="octets before 'content' happens")
-    parser.add_argument("--pace", type=float, default=1.0, help="seconds per octet of 'trickle', or of 'pause'")
+    parser.add_argument("--pace", type=float, default=1.0,
+                        help="seconds per octet of 'trickle', or of 'pause'")
+    parser.add_argument("--narrow", action="store_true",
+                        help="a small window, so that the client notices when nothing is read")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before the final reply")
     parser.add_argument("--offer", action="append", default=[], help="one more EHLO extension")
     parser.add_argument("--size", type=int, default=0, help="announced SIZE")
