@@ -497,7 +497,10 @@ static void on_close(int err, const struct sip_msg *msg, void *arg)
 
 static void on_established(const struct sip_msg *msg, void *arg)
 {
-    (void)msg, (void)arg;
+    struct dialog *dialog = arg;
+
+    (void)msg;
+    dialog->agent->handlers.acknowledged(dialog->call);
 }
 
 static int on_login(char **user, char **password, const char *realm, void *arg)

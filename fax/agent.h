@@ -64,6 +64,8 @@ struct agent_handlers {
     int (*offer)(void *call, const char *text, size_t length, char *out, size_t size);
     /* The answer to an offer of ours. Negative ends the call, but only when it came in the ACK. */
     int (*answer)(void *call, const char *text, size_t length);
+    /* The ACK to our 200 came. */
+    void (*acknowledged)(void *call);
     /* The dialog is over, by the far side or because it cannot be reached; it is not valid any
      * more. why is a literal. */
     void (*closed)(void *call, const char *why);

@@ -74,6 +74,8 @@ void channel_send(struct channel *channel, const uint8_t *packet, size_t length)
 {
     const struct net_address *peer = &channel->latch.peer;
 
+    if (!channel->latch.is_latched && !atomic_load(&channel->is_acknowledged))
+        return;
     if (!latch_can_send(&channel->latch))
         return;
     /* A full socket or an unreachable peer loses a packet, as the network does. */
@@ -111,6 +113,7 @@ int channel_new(struct channel **out, struct channel_shared *shared,
         return fd;
     }
     atomic_init(&channel->references, 2);
+    atomic_init(&channel->is_acknowledged, false);
     channel->fd = fd;
     channel->shared = shared;
     channel->ecm = line->ecm;

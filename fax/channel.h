@@ -48,6 +48,9 @@ struct channel {
     unsigned port; /* its port */
     char fax_id[FAX_ID_MAX], call_ref[CALL_PEER_MAX];
 
+    /* Set by the SIP thread with the ACK, read by the owner: the caller is where it says it is. */
+    atomic_bool is_acknowledged;
+
     /* The SIP thread's alone. */
     void *call;
     struct media_thread *thread; /* set before media_add() hands over, constant afterwards */
@@ -101,7 +104,8 @@ int channel_socket(const struct net_address *local, unsigned least, unsigned mos
 /* A new session for how the call begins. On a worker. */
 int channel_session_new(struct channel *channel);
 
-/* Sends one datagram to the peer, if there is one. The owner. */
+/* Sends one datagram to the peer, if there is one. Before the ACK an INVITE may have come from
+ * anywhere: until then only to where media came from. The owner. */
 void channel_send(struct channel *channel, const uint8_t *packet, size_t length);
 
 #endif

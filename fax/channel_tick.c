@@ -247,8 +247,12 @@ static void log_media(const struct channel *channel, const char *what)
 /* The address did not change: what was learnt of it stays true, also when the medium changed. */
 static void latch_again(struct channel *channel, const struct net_address *remote, int64_t now_ms)
 {
-    if (!net_equal(remote, &channel->latch.offered))
-        latch_begin(&channel->latch, remote, now_ms);
+    int unheard = channel->latch.is_latched ? 0 : channel->latch.unheard;
+
+    if (net_equal(remote, &channel->latch.offered))
+        return;
+    latch_begin(&channel->latch, remote, now_ms);
+    channel->latch.unheard = unheard;
 }
 
 static int udptl_begin(struct channel *channel, const struct media_plan *plan)
@@ -280,6 +284,7 @@ static int switch_t38(struct channel *channel, const struct media_plan *plan, in
     channel->plan = *plan;
     channel->switched_ms = now_ms;
     latch_again(channel, &plan->remote, now_ms);
+    latch_renew(&channel->latch); /* once a call */
     return session_switch_t38(channel->session, &settings);
 }
 

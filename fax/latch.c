@@ -9,6 +9,7 @@ void latch_begin(struct latch *latch, const struct net_address *offered, int64_t
     latch->offered = *offered;
     latch->peer = *offered;
     latch->is_latched = false;
+    latch->unheard = 0;
     latch->since_ms = now_ms;
 }
 
@@ -28,7 +29,19 @@ void latch_to(struct latch *latch, const struct net_address *source)
     latch->is_latched = true;
 }
 
-bool latch_can_send(const struct latch *latch)
+bool latch_can_send(struct latch *latch)
 {
-    return net_port(&latch->peer) != 0 && !net_is_any(&latch->peer);
+    if (net_port(&latch->peer) == 0 || net_is_any(&latch->peer) || net_is_group(&latch->peer))
+        return false;
+    if (latch->is_latched)
+        return true;
+    if (latch->unheard >= LATCH_UNHEARD_MOST)
+        return false;
+    latch->unheard++;
+    return true;
+}
+
+void latch_renew(struct latch *latch)
+{
+    latch->unheard = 0;
 }

@@ -168,6 +168,7 @@ static int call_new(struct line_call **out, struct channel_shared *shared,
     call->channel->call = call;
     net_set_port(&local, call->channel->port);
     negotiation_begin(&call->talk, line->t38, &local, random_id());
+    call->talk.is_from_afar = !net_is_loopback(&invite->source);
     read_numbers(&call->channel->info, invite);
     text_copy(call->channel->call_ref, sizeof call->channel->call_ref,
               call->channel->info.call_ref);
@@ -250,6 +251,13 @@ static void on_closed(void *user, const char *why)
     case CALL_OFFERED: call_finish(call, why); break;
     case CALL_IS_LIVE: media_hang_up(call->channel, why); break;
     }
+}
+
+static void on_acknowledged(void *user)
+{
+    struct line_call *call = user;
+
+    atomic_store(&call->channel->is_acknowledged, true);
 }
 
 static void on_late(void *user)
@@ -444,6 +452,7 @@ void line_call_handlers(struct agent_handlers *handlers)
 {
     handlers->offer = on_offer;
     handlers->answer = on_answer;
+    handlers->acknowledged = on_acknowledged;
     handlers->closed = on_closed;
     handlers->late = on_late;
 }

@@ -49,6 +49,9 @@ static struct media_plan plan_of(const struct negotiation *talk, const struct sd
     };
 
     remote_of(&plan.remote, media, talk->local.u.any.sa_family);
+    if (talk->is_from_afar && net_is_loopback(&plan.remote))
+        (void)net_parse(&plan.remote, plan.remote.u.any.sa_family == AF_INET6 ? "::" : "0.0.0.0",
+                        media->port);
     return plan;
 }
 

@@ -18,6 +18,7 @@
 struct negotiation {
     enum t38_policy policy;
     struct net_address local; /* our media address and port */
+    bool is_from_afar;        /* whose loopback is not ours: their packets will tell */
     uint64_t id, version;     /* of our o= line */
     struct sdp before;        /* the far side's last description: the m= lines keep their places */
     int place;                /* of ours among them */

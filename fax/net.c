@@ -159,6 +159,24 @@ bool net_is_private(const struct net_address *address)
     return (o[0] & 0xfe) == 0xfc || (o[0] == 0xfe && (o[1] & 0xc0) == 0x80);
 }
 
+bool net_is_loopback(const struct net_address *address)
+{
+    size_t length;
+    const uint8_t *o = net_octets(address, &length);
+
+    return length == 4 ? o[0] == 127 : IN6_IS_ADDR_LOOPBACK(&address->u.v6.sin6_addr) != 0;
+}
+
+bool net_is_group(const struct net_address *address)
+{
+    size_t length;
+    const uint8_t *o = net_octets(address, &length);
+
+    if (length == 4)
+        return (o[0] & 0xf0) == 224 || (o[0] & o[1] & o[2] & o[3]) == 255;
+    return o[0] == 0xff;
+}
+
 char *net_host_text(char out[NET_TEXT_MAX], const struct net_address *address)
 {
     size_t length;

@@ -44,6 +44,9 @@ bool net_same_host(const struct net_address *a, const struct net_address *b);
  * local (RFC 4193), and the unspecified one. Loopback is not among them. */
 bool net_is_private(const struct net_address *address);
 
+bool net_is_loopback(const struct net_address *address);
+bool net_is_group(const struct net_address *address); /* multicast, 255.255.255.255 */
+
 /* "192.0.2.1:5060", "[2001:db8::1]:5060"; without port: "192.0.2.1". Both return out. */
 char *net_text(char out[NET_TEXT_MAX], const struct net_address *address);
 char *net_host_text(char out[NET_TEXT_MAX], const struct net_address *address);

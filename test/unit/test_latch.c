@@ -83,10 +83,9 @@ static void test_can_send(void **state)
         const char *offered;
         bool can;
     } table[] = {
-        {"192.0.2.1:4000", true},
-        {"192.0.2.1:0", false},
-        {"0.0.0.0:4000", false},
-        {"[::]:4000", false},
+        {"192.0.2.1:4000", true},  {"192.0.2.1:0", false},    {"0.0.0.0:4000", false},
+        {"[::]:4000", false},      {"224.0.0.1:4000", false}, {"255.255.255.255:4000", false},
+        {"[ff02::1]:4000", false},
     };
     struct latch latch;
     struct net_address offered;
@@ -99,12 +98,31 @@ static void test_can_send(void **state)
     }
 }
 
+/* A victim's address in SDP gets some seconds of our packets, and then no more. */
+static void test_unheard(void **state)
+{
+    struct net_address offered = address("192.0.2.1:4000");
+    struct latch latch;
+
+    (void)state;
+    latch_begin(&latch, &offered, 0);
+    for (int i = 0; i < LATCH_UNHEARD_MOST; i++)
+        assert_true(latch_can_send(&latch));
+    assert_false(latch_can_send(&latch));
+    latch_renew(&latch);
+    assert_true(latch_can_send(&latch));
+    latch_to(&latch, &offered);
+    for (int i = 0; i < 2 * LATCH_UNHEARD_MOST; i++)
+        assert_true(latch_can_send(&latch));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first),
         cmocka_unit_test(test_latched),
         cmocka_unit_test(test_can_send),
+        cmocka_unit_test(test_unheard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

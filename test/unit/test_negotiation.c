@@ -229,12 +229,30 @@ static void test_family(void **state)
     assert_int_equal(answer(&talk, v6, true, out, &plan), ERROR_UNSUPPORTED);
 }
 
+/* An SDP with 127.0.0.1 from elsewhere would have us send to services of this machine. */
+static void test_loopback(void **state)
+{
+    static const char near[] = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\n"
+                               "c=IN IP4 127.0.0.1\r\nt=0 0\r\n" AUDIO;
+    struct negotiation talk = begin(T38_ASK);
+    char out[SDP_TEXT_MAX];
+    struct media_plan plan;
+
+    (void)state;
+    assert_true(answer(&talk, near, true, out, &plan) > 0);
+    assert_true(net_is_loopback(&plan.remote));
+    talk.is_from_afar = true;
+    assert_true(answer(&talk, near, true, out, &plan) > 0);
+    assert_true(net_is_any(&plan.remote));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_offer), cmocka_unit_test(test_t38_terms),
         cmocka_unit_test(test_within_call), cmocka_unit_test(test_law_is_kept),
         cmocka_unit_test(test_our_offers),  cmocka_unit_test(test_family),
+        cmocka_unit_test(test_loopback),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
