@@ -86,7 +86,9 @@ void deadline_stop(struct deadline_thread *thread)
 
 void deadline_begin(struct deadline_thread *thread, struct deadline *deadline, int fd)
 {
-    *deadline = (struct deadline){.fd = fd, .at_ms = INT64_MAX};
+    int64_t last_ms = clock_monotonic_ms() + DEADLINE_MOST_MS;
+
+    *deadline = (struct deadline){.fd = fd, .at_ms = last_ms, .last_ms = last_ms};
     pthread_mutex_lock(&thread->lock);
     deadline->next = thread->first;
     if (thread->first != NULL)
@@ -102,8 +104,11 @@ void deadline_set(struct deadline_thread *thread, struct deadline *deadline, int
     pthread_mutex_lock(&thread->lock);
     /* The thread sleeps until the earliest deadline: it need not know of a later one. */
     int64_t at_ms = clock_monotonic_ms() + in_ms;
-    bool sooner = at_ms < deadline->at_ms;
+    bool sooner;
 
+    if (at_ms > deadline->last_ms)
+        at_ms = deadline->last_ms;
+    sooner = at_ms < deadline->at_ms;
     deadline->at_ms = at_ms;
     if (sooner)
         pthread_cond_signal(&thread->changed);

@@ -12,10 +12,13 @@
 
 struct deadline_thread;
 
+/* No connection lasts longer, however steadily its replies or blocks come in just in time. */
+enum { DEADLINE_MOST_MS = 4 * 3600 * 1000 };
+
 /* One for each connection; the owner keeps it in place between deadline_begin() and _end(). */
 struct deadline {
     int fd;
-    int64_t at_ms; /* monotonic; INT64_MAX: none */
+    int64_t at_ms, last_ms; /* monotonic; at_ms never comes after last_ms */
     bool fired;
     struct deadline *next, *previous;
 };
@@ -25,7 +28,8 @@ int deadline_start(struct deadline_thread **out);
 /* Joins the thread. No connection may be watched any more. NULL is fine. */
 void deadline_stop(struct deadline_thread *thread);
 
-/* Watches fd, without a deadline yet. The socket stays the caller's and open until _end(). */
+/* Watches fd, with no deadline yet but DEADLINE_MOST_MS. The socket stays the caller's and open
+ * until _end(). */
 void deadline_begin(struct deadline_thread *thread, struct deadline *deadline, int fd);
 
 /* Sets or moves the deadline: in_ms from now. Nothing once it has fired. */

@@ -31,6 +31,9 @@ enum {
     HOUSE_MS = 60000,
     AGAIN_MS = 3600000, /* an alarm that lasts */
     EXPIRE_MOST = 100,
+    CLAIM_AGAIN_MS = 5000,            /* after a failure: it will hardly go away sooner */
+    TURN_ALARM_MS = 12 * 3600 * 1000, /* several attempts, each within DEADLINE_MOST_MS */
+    CLOCK_SLACK_MS = 60000,
 };
 
 struct queue {
@@ -49,15 +52,14 @@ struct dispatch {
     int workers;
     pthread_mutex_t lock; /* all below */
     pthread_cond_t work;
-    struct queue ready, parked;
-    int busy;
+    struct queue ready, parked, at_work;
     int queue_most;
     bool draining, stopping;
     bool space_low;
     int64_t free_bytes;
     char stale[128];
     /* the dispatcher's own */
-    int64_t house_ms, stale_alarm_ms, space_alarm_ms;
+    int64_t house_ms, stale_alarm_ms, space_alarm_ms, claim_again_ms;
 };
 
 /* ---- the queue, under dispatch->lock ----------------------------------------------------------
@@ -80,6 +82,15 @@ static struct job *queue_take(struct queue *queue, struct job **link)
         queue->last = link;
     queue->count--;
     return job;
+}
+
+static void queue_remove(struct queue *queue, struct job *job)
+{
+    struct job **link = &queue->first;
+
+    while (*link != job)
+        link = &(*link)->next;
+    queue_take(queue, link);
 }
 
 /* A job that can go on: one that waited for a connection that is free now, else the next. */
@@ -111,17 +122,20 @@ static void *work(void *arg)
             thread_condition_wait(&dispatch->work, &dispatch->lock, 60000);
             continue;
         }
-        dispatch->busy++;
+        job->turn_ms = clock_monotonic_ms();
+        queue_push(&dispatch->at_work, job);
         pthread_mutex_unlock(&dispatch->lock);
         end = worker_turn(&dispatch->engine, job);
-        if (end == WORKER_DONE)
-            worker_free(job);
         pthread_mutex_lock(&dispatch->lock);
-        dispatch->busy--;
+        queue_remove(&dispatch->at_work, job);
         if (end == WORKER_PARK)
             queue_push(&dispatch->parked, job);
         else if (dispatch->parked.first != NULL)
             pthread_cond_broadcast(&dispatch->work);
+        pthread_mutex_unlock(&dispatch->lock);
+        if (end == WORKER_DONE)
+            worker_free(job);
+        pthread_mutex_lock(&dispatch->lock);
         thread_wake(dispatch->engine.wake_fd);
     }
     pthread_mutex_unlock(&dispatch->lock);
@@ -174,45 +188,81 @@ static int room(struct dispatch *dispatch)
     return wanted < CLAIM_MOST ? wanted : CLAIM_MOST;
 }
 
-static struct job *new_job(const struct spool_delivery *delivery)
+/* Jobs for what is to be claimed, before it is: a delivery that was claimed and has none would wait
+ * for the next start. Gives the number. */
+static int new_jobs(struct job **jobs, int most)
 {
-    struct job *job = calloc(1, sizeof *job);
+    int count = 0;
 
-    if (job != NULL) {
-        job->delivery = *delivery;
-        job->lease_ms = clock_wall_ms() + ENGINE_LEASE_MS;
-    }
-    return job;
+    while (count < most && (jobs[count] = calloc(1, sizeof **jobs)) != NULL)
+        count++;
+    if (count < most)
+        log_error("out of memory: deliveries wait");
+    return count;
 }
 
 /* Gives the number claimed. */
 static int claim(struct dispatch *dispatch, struct spool_delivery *claimed)
 {
+    struct job *jobs[CLAIM_MOST];
     int most = room(dispatch);
     int count;
     int i;
 
-    if (most <= 0 || spool_next_due(dispatch->engine.spool) > clock_wall_ms())
+    if (most <= 0 || clock_monotonic_ms() < dispatch->claim_again_ms ||
+        spool_next_due(dispatch->engine.spool) > clock_wall_ms())
         return 0;
-    count = spool_claim(dispatch->engine.spool, clock_wall_ms(), ENGINE_LEASE_MS, claimed, most);
+    most = new_jobs(jobs, most);
+    count = most > 0 ? spool_claim(dispatch->engine.spool, clock_wall_ms(), ENGINE_LEASE_MS,
+                                   claimed, most)
+                     : ERROR_MEMORY;
     if (count < 0) {
         engine_alarm(&dispatch->engine, "deliveries cannot be claimed: %s", error_text(count));
-        return 0;
+        dispatch->claim_again_ms = clock_monotonic_ms() + CLAIM_AGAIN_MS;
+        count = 0;
     }
     pthread_mutex_lock(&dispatch->lock);
     for (i = 0; i < count; i++) {
-        struct job *job = new_job(&claimed[i]);
-
-        if (job == NULL) {
-            log_error("out of memory: a delivery waits for its lease to end fax=%s",
-                      claimed[i].fax_id);
-            continue;
-        }
-        queue_push(&dispatch->ready, job);
+        jobs[i]->delivery = claimed[i];
+        queue_push(&dispatch->ready, jobs[i]);
     }
     pthread_cond_broadcast(&dispatch->work);
     pthread_mutex_unlock(&dispatch->lock);
+    for (i = count; i < most; i++)
+        worker_free(jobs[i]);
     return count;
+}
+
+/* Nothing ends the lease of a worker that hangs, for it might send after all: a person must look.
+ */
+static void check_workers(struct dispatch *dispatch, int64_t now_ms)
+{
+    char fax_id[FAX_ID_MAX] = "";
+    const struct job *job;
+
+    pthread_mutex_lock(&dispatch->lock);
+    for (job = dispatch->at_work.first; job != NULL; job = job->next)
+        if (now_ms - job->turn_ms > TURN_ALARM_MS)
+            text_copy(fax_id, sizeof fax_id, job->delivery.fax_id);
+    pthread_mutex_unlock(&dispatch->lock);
+    if (fax_id[0] != '\0')
+        engine_alarm(&dispatch->engine, "a worker does not come to an end with fax=%s: restart",
+                     fax_id);
+}
+
+/* What is due later than anything can be was put off before the clock was set back. */
+static void check_clock(struct dispatch *dispatch, const struct tables *tables)
+{
+    const struct policy_settings *retry = &tables->retry;
+    int64_t most_ms = retry->wait_max_ms > retry->wait_ms ? retry->wait_max_ms : retry->wait_ms;
+    int64_t now_ms = clock_wall_ms();
+    int woken =
+        spool_wake_beyond(dispatch->engine.spool, now_ms, now_ms + most_ms + CLOCK_SLACK_MS);
+
+    if (woken > 0)
+        log_warning("the clock was set back: deliveries that would have waited too long are due "
+                    "now count=%d",
+                    woken);
 }
 
 static void check_stale(struct dispatch *dispatch, const struct tables *tables, int64_t now_ms)
@@ -271,6 +321,8 @@ static void keep_house(struct dispatch *dispatch)
     tables = engine_tables(&dispatch->engine);
     check_stale(dispatch, tables, now_ms);
     check_space(dispatch, tables, now_ms);
+    check_workers(dispatch, now_ms);
+    check_clock(dispatch, tables);
     removed =
         spool_fax_expire(dispatch->engine.spool, clock_wall_ms() - tables->keep_ms, EXPIRE_MOST);
     if (removed > 0)
@@ -293,6 +345,8 @@ static bool rest(struct dispatch *dispatch)
         due_ms = spool_next_due(dispatch->engine.spool);
     if (due_ms != INT64_MAX && due_ms - clock_wall_ms() < wait_ms)
         wait_ms = due_ms - clock_wall_ms();
+    if (wait_ms < dispatch->claim_again_ms - clock_monotonic_ms())
+        wait_ms = dispatch->claim_again_ms - clock_monotonic_ms();
     if (wait_ms < REST_MS)
         wait_ms = REST_MS;
     poll(fds, 2, (int)wait_ms);
@@ -444,6 +498,7 @@ int dispatch_start(struct dispatch **out, struct spool *spool, const struct conf
     dispatch->engine.spool = spool;
     dispatch->ready.last = &dispatch->ready.first;
     dispatch->parked.last = &dispatch->parked.first;
+    dispatch->at_work.last = &dispatch->at_work.first;
     dispatch->queue_most = (int)conf_number(faxpost, "limits", NULL, "queue");
     pthread_mutex_init(&dispatch->lock, NULL);
     pthread_mutex_init(&dispatch->engine.lock, NULL);
@@ -505,7 +560,7 @@ bool dispatch_is_idle(const struct dispatch *dispatch)
     bool idle;
 
     pthread_mutex_lock(&own->lock);
-    idle = own->busy == 0 && own->ready.count == 0 && own->parked.count == 0;
+    idle = own->at_work.count == 0 && own->ready.count == 0 && own->parked.count == 0;
     pthread_mutex_unlock(&own->lock);
     return idle && !composer_is_busy(own->composer);
 }
@@ -603,7 +658,7 @@ void dispatch_status(struct dispatch *dispatch, struct dispatch_status *out)
     *out = (struct dispatch_status){.composing = composer_is_busy(dispatch->composer)};
     pthread_mutex_lock(&dispatch->lock);
     out->workers = dispatch->workers;
-    out->workers_busy = dispatch->busy;
+    out->workers_busy = dispatch->at_work.count;
     out->queued = dispatch->ready.count + dispatch->parked.count;
     out->draining = dispatch->draining;
     out->space_low = dispatch->space_low;

@@ -68,17 +68,18 @@ static void make_row(struct job *job, const char *server, const char *address, c
     text_copy(row->reply, sizeof row->reply, reply);
 }
 
-static void write_row(struct engine *engine, struct job *job)
+static int write_row(struct engine *engine, struct job *job)
 {
     int error;
 
     if (job->row.delivery_id == 0)
-        return;
+        return 0;
     error = spool_attempt_add(engine->spool, &job->row);
     if (error < 0)
         log_error("transmission log not written fax=%s: %s", job->delivery.fax_id,
                   error_text(error));
     job->row.delivery_id = 0;
+    return error;
 }
 
 /* ---- results ----------------------------------------------------------------------------------
@@ -369,9 +370,18 @@ static int open_connection(struct engine *engine, struct job *job, const struct 
 
     make_row(job, server->name, address, fd < 0 ? "TCP error" : "TCP OK", fd < 0 ? why.text : "");
     text_copy(job->row.step, sizeof job->row.step, policy_step_text(job->step.step));
+    /* Durable before the first octet: see was_in_flight(). Where it cannot be (disk full), nothing
+     * is sent: the result could not be recorded either. */
     if (fd >= 0) {
-        write_row(engine, job); /* durable before the first octet: see was_in_flight() */
-        return fd;
+        int error = write_row(engine, job);
+
+        if (error == 0)
+            return fd;
+        close(fd);
+        health_release(engine->health, server->name, probe, HEALTH_NEITHER, "");
+        make_row(job, server->name, address, "local error", error_text(error));
+        ask(engine, job, POLICY_LOCAL, server->name, FAILURE_NONE);
+        return -1;
     }
     if (atomic_load(&engine->stopping)) {
         health_release(engine->health, server->name, probe, HEALTH_NEITHER, "");
@@ -394,17 +404,6 @@ static bool was_cut_off(struct engine *engine, const struct submit_result *resul
            (result->failure.event == EVENT_TIMEOUT || result->failure.event == EVENT_LOST);
 }
 
-/* An attempt takes no longer than an hour or so: see the deadlines of submit_esmtp.c. */
-static void extend_lease(struct engine *engine, struct job *job)
-{
-    int64_t now_ms = clock_wall_ms();
-
-    if (job->lease_ms - now_ms > ENGINE_LEASE_MS / 2)
-        return;
-    job->lease_ms = now_ms + ENGINE_LEASE_MS;
-    spool_extend(engine->spool, job->delivery.id, job->lease_ms);
-}
-
 static void attempt(struct engine *engine, struct job *job, int index, bool probe)
 {
     const struct server *server = &job->tables->servers->server[index];
@@ -414,7 +413,6 @@ static void attempt(struct engine *engine, struct job *job, int index, bool prob
     enum failure_class class;
     int fd;
 
-    extend_lease(engine, job);
     fd = open_connection(engine, job, server, probe, address);
     if (fd < 0)
         return;
@@ -518,7 +516,7 @@ static void do_fail(struct engine *engine, struct job *job)
 {
     /* Not in the mailbox, not ended: no fax is dropped. */
     if (!warn_operator(engine, job, "a fax was not delivered")) {
-        record(engine, job, SPOOL_DUE, clock_wall_ms() + job->tables->retry.wait_ms, false);
+        record(engine, job, SPOOL_DUE, clock_wall_ms() + job->tables->retry.wait_ms, true);
         return;
     }
     record(engine, job, SPOOL_FAILED, 0, true);

@@ -19,7 +19,12 @@
 #include "smtp/tables.h"
 #include "spool/spool.h"
 
-enum { ENGINE_COMEBACKS = 8, ENGINE_ALARM_MAX = 200, ENGINE_LEASE_MS = 6 * 3600 * 1000 };
+enum { ENGINE_COMEBACKS = 8, ENGINE_ALARM_MAX = 200 };
+
+/* A hundred years. The spool has one owner, and opening it ends all leases: one that ran out while
+ * its job is still here (a slow server, a long queue, a clock set forward) would have the same
+ * delivery sent by two. */
+#define ENGINE_LEASE_MS INT64_C(3153600000000)
 
 /* What all threads of the dispatcher share. */
 struct engine {
@@ -52,7 +57,7 @@ struct job {
     struct spool_attempt row;    /* a log row that waits for its step; row.delivery_id 0: none */
     struct bypass_answer bypass; /* of this turn, where bypass_known */
     bool bypass_known;
-    int64_t lease_ms;                /* wall clock: until when it is ours */
+    int64_t turn_ms;                 /* monotonic: when a worker took it up */
     bool over;                       /* the turn was recorded */
     bool fresh;                      /* nothing was tried before this turn */
     char waits_for[SERVER_NAME_MAX]; /* parked until this server has room */

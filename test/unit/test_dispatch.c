@@ -482,6 +482,54 @@ static void test_many(void **state)
     world_close(&world);
 }
 
+/* As long as a job is in our hands nobody else can have its delivery, whatever the clock says. */
+static void test_claimed_once(void **state)
+{
+    static const char *const slow[] = {"SLEEP 300", "HANG", NULL};
+    struct smtp_script *silent = smtp_script_start(slow, 1, NULL);
+    struct spool_delivery again[2];
+    struct spool_counts counts;
+    struct world world;
+    const int64_t year_ms = INT64_C(365) * 86400 * 1000;
+
+    (void)state;
+    world_open(&world);
+    world_start(&world, SETTINGS, servers_for(smtp_script_port(silent), 0, 1), NULL);
+    receive_fax(&world, "5553000", NULL); /* two recipients, one connection: one is parked */
+    usleep(600000);
+    assert_int_equal(spool_count(world.spool, &counts), 0);
+    assert_int_equal(counts.sending, 2);
+    assert_int_equal(spool_claim(world.spool, clock_wall_ms() + year_ms, 1000, again, 2), 0);
+    dispatch_stop(world.dispatch, 100);
+    world.dispatch = NULL;
+    smtp_script_stop(silent, NULL, NULL, NULL, 0, NULL, 0);
+    world_close(&world);
+}
+
+/* A wait that began before the clock was set back by a year does not last a year. */
+static void test_clock_set_back(void **state)
+{
+    struct world world;
+    struct spool_delivery got;
+    char fax_id[FAX_ID_MAX];
+    const int64_t year_ms = INT64_C(365) * 86400 * 1000;
+    struct spool_result later = {.state = SPOOL_DUE, .due_ms = clock_wall_ms() + year_ms};
+
+    (void)state;
+    world_open(&world);
+    receive_fax(&world, "5552000", fax_id);
+    world_start(&world, SETTINGS, servers_for(1, 0, 1), NULL);
+    while (spool_delivery_list(world.spool, fax_id, &got, 1) < 1 || got.state != SPOOL_DUE)
+        usleep(5000);
+    dispatch_stop(world.dispatch, 2000);
+    assert_int_equal(spool_claim(world.spool, INT64_MAX / 2, 1, &got, 1), 1);
+    later.delivery_id = got.id;
+    assert_int_equal(spool_finish(world.spool, &later), 0);
+    world_start(&world, SETTINGS, NULL, NULL);
+    wait_count(&world, 1, 0);
+    world_close(&world);
+}
+
 /* A stop in the middle: nothing half done, all of it goes out afterwards, nothing twice. */
 static void test_stop_and_go_on(void **state)
 {
@@ -569,6 +617,8 @@ int main(void)
         cmocka_unit_test(test_warning),
         cmocka_unit_test(test_compose_failures),
         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_claimed_once),
+        cmocka_unit_test(test_clock_set_back),
         cmocka_unit_test(test_stop_and_go_on),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_check),
