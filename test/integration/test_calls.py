@@ -208,6 +208,19 @@ def test_delayed_store(box):
     judge(place(box, gateway, ways), gateway)
 
 
+@timeout(120)
+def test_page_that_cannot_be_stored(box):
+    """The second page finds no room on the disk: it is not confirmed, the sender knows, and what
+    was confirmed is mailed as a partial fax."""
+    gateway = box.gateway(settings=lines(box), environment={"FAXPOST_TEST_STORE_FAIL": "2"})
+    document = box.document(p=3, k="text", l=500)
+    result = box.call(gateway, document, line="accept", t38="redundancy")[0]
+    assert not result["ok"] and result["pages_confirmed"] == 1, result
+    mail = gateway.mails(1, 60)[0]
+    assert mail.images() == images(document)[:1], "the pages differ"
+    assert "incomplete" in mail["Subject"], mail["Subject"]
+
+
 @timeout(180)
 def test_power_cut_in_a_call(box):
     """All processes die in the middle of page 2; after a new start page 1 is mailed, once."""

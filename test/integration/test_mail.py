@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 
-from harness import images, run, timeout
+from harness import Skip, images, run, timeout
 
 
 @timeout(120)
@@ -103,7 +103,7 @@ def test_profile_s_and_tiff_only(box):
 def test_an_unprivileged_user_can_run_it(box):
     """From a folder of their own, as nobody, with nothing of the system's."""
     if os.geteuid() != 0:
-        return
+        raise Skip("all tests of this run show it")
     gateway_folder = box.path("gateway")
     os.chmod(box.folder, 0o777)
     script = ("import sys; sys.path.insert(0, %r); import harness; box = harness.Box(%r)\n"
