@@ -13,7 +13,7 @@ import fake_smtp  # noqa: E402
 
 
 class Fake(fake_smtp.Server):
-    """fake = Fake(box); fake.fail({"mail": "452:4.3.1 full"}, times=2); ... fake.messages_of("Subject")
+    """fake = Fake(box); fake.fail({"mail": "452:4.3.1 full"}, times=2); ... fake.taken
 
     fail() may also be given several plans, one for each transaction to come (from MAIL on) or
     connection (before it); the last one stays."""

@@ -20,7 +20,7 @@ USER, PASSWORD = "faxpost", "correct horse"
 
 
 def settings(retry=None, **more):
-    """Waits of milliseconds; mails go to user@example.com, those for 555NAME to NAME@example.com."""
+    """Waits of milliseconds; mails go to user@example.com."""
     return {
         "retry": {"wait": "100ms", "limit": 3, "wait_max": "400ms", "expire": "60s",
                   **({"wait_max": "1h", "expire": "1d"} if "wait" in (retry or {}) else {}),
@@ -370,7 +370,8 @@ def test_warning_and_end(box):
     """S12, S13 with a copy in the mailbox, doubling waits, the end at the age limit."""
     one = Fake(box)
     one.fail({"mail": "452:4.3.1 full"})
-    gateway = start(box, {"one": one.entry(1)}, retry={"wait": "150ms", "wait_max": "400ms", "expire": "4s"})
+    gateway = start(box, {"one": one.entry(1)},
+                    retry={"wait": "150ms", "wait_max": "400ms", "expire": "4s"})
     fax_id = folder.send(box, gateway)
     wait_for("the copy", lambda: mailbox_of(gateway))
     assert folder.deliveries(gateway, fax_id)[0]["state"] in ("waiting", "sending")
@@ -484,7 +485,8 @@ def test_large_message_over_a_stalling_link(box):
     pages = folder.pages_of(box, 7, k="dense", l=2200)
     gateway = start(box, {"one": one.entry(1)}, timeouts=timeouts("2s"))
     fax_id = folder.put(gateway, pages)
-    one.fail({"content": "drop"}, {"content": "reset"}, {"content": "pause:6"}, {"content": "pause"})
+    one.fail({"content": "drop"}, {"content": "reset"}, {"content": "pause:6"},
+             {"content": "pause"})
     assert folder.ended(gateway, fax_id, 60) == ["done"]
     message, _ = spooled(gateway, fax_id)
     assert len(message) > 8000000, len(message)
@@ -493,7 +495,8 @@ def test_large_message_over_a_stalling_link(box):
     lost = "temporary error data: the connection was lost within the message"
     expect(gateway, fax_id, [
         "S1 one TCP OK", f"S7 one {lost}", "S7 one TCP OK", f"S7 one {lost}", "S7 one TCP OK",
-        "S12 one temporary error data: the transfer of the message stalled", "S1 one TCP OK", f"S4 one {QUEUED}"])
+        "S12 one temporary error data: the transfer of the message stalled", "S1 one TCP OK",
+        f"S4 one {QUEUED}"])
 
 
 def timeouts(data):
