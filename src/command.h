@@ -23,6 +23,9 @@ struct command_options {
     const char *server; /* NULL: all */
     const char *output;
     const char *format; /* NULL: by the name of the output */
+    const char *conf_path;
+    char *const *word; /* behind the command: servers, bypass */
+    int word_count;
 };
 
 /* Each prints its result and gives an exit code. */
@@ -33,6 +36,8 @@ int command_log(const struct command_options *options);
 int command_export(const struct command_options *options);
 int command_change(const struct command_options *options, const char *command);
 int command_reload(const struct command_options *options);
+int command_servers(const struct command_options *options);
+int command_bypass(const struct command_options *options);
 
 /* ---- asking (command_client.c) -----------------------------------------------------------------
  */
@@ -41,6 +46,9 @@ int command_reload(const struct command_options *options);
  * While no daemon runs the spool answers. A failure comes as a reply too; NULL never. The
  * connection stays open for the next one. */
 json_t *command_ask(const struct command_options *options, const char *command, json_t *extra);
+
+/* Whether a daemon is there to be asked; also true when it is there and we may not. */
+bool command_daemon_runs(const struct command_options *options);
 
 /* Prints the reply's failure, as text or JSON, and gives true; false when it was none. */
 bool command_failed(const struct command_options *options, const json_t *reply);

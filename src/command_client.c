@@ -201,6 +201,16 @@ json_t *command_ask(const struct command_options *options, const char *command, 
     return reply;
 }
 
+bool command_daemon_runs(const struct command_options *options)
+{
+    int problem;
+
+    if (open_now.fd >= 0)
+        return true;
+    problem = connect_daemon(conf_text(options->conf, "gateway", NULL, "run_dir"));
+    return problem != ENOENT && problem != ECONNREFUSED && problem != ENOTDIR;
+}
+
 void command_ask_end(void)
 {
     if (open_now.fd >= 0)

@@ -27,6 +27,10 @@ static const char usage[] =
     "  hold ID, release ID           stop trying; go on\n"
     "  export ID -o FILE [--format pdf|tiff|eml]\n"
     "                                its document or mail; - is standard output\n"
+    "  servers list|add|set|move|remove|check\n"
+    "                                the SMTP servers; 'faxpost servers' tells more\n"
+    "  bypass list|allow|deny|remove|explain\n"
+    "                                who may use others than the first; likewise\n"
     "  reload                        have the daemon read its settings again\n"
     "  version                       print the version\n"
     "An ID may be shortened to any part of it that only one fax has.\n"
@@ -37,17 +41,20 @@ static const struct verb {
     const char *name;
     int (*run)(const struct command_options *options); /* NULL: command_change() */
     bool wants_id;
+    bool takes_words; /* looks at the words behind it on its own */
 } verbs[] = {
-    {"status", command_status, false},
-    {"list", command_list, false},
-    {"show", command_show, true},
-    {"log", command_log, false},
-    {"retry", NULL, true},
-    {"cancel", NULL, true},
-    {"hold", NULL, true},
-    {"release", NULL, true},
-    {"export", command_export, true},
-    {"reload", command_reload, false},
+    {"status", command_status, false, false},
+    {"list", command_list, false, false},
+    {"show", command_show, true, false},
+    {"log", command_log, false, false},
+    {"retry", NULL, true, false},
+    {"cancel", NULL, true, false},
+    {"hold", NULL, true, false},
+    {"release", NULL, true, false},
+    {"export", command_export, true, false},
+    {"reload", command_reload, false, false},
+    {"servers", command_servers, false, true},
+    {"bypass", command_bypass, false, true},
 };
 
 static void print_problem(void *user, const char *file, int line, const char *what)
@@ -105,10 +112,13 @@ static int words(struct command_options *options, const char *conf_path, char **
         return wrong_usage("no such command", word[0]);
     if (verb->wants_id && count < 2)
         return wrong_usage("name a fax by its ID", word[0]);
-    if (count > (verb->wants_id ? 2 : 1))
+    if (!verb->takes_words && count > (verb->wants_id ? 2 : 1))
         return wrong_usage("unexpected argument", word[verb->wants_id ? 2 : 1]);
     if (verb->wants_id)
         options->id = word[1];
+    options->conf_path = conf_path;
+    options->word = word + 1;
+    options->word_count = count - 1;
     return run(verb, options, conf_path);
 }
 
