@@ -57,20 +57,33 @@ int db_fax_composed(struct db *db, const char *fax_id, const char *route, const 
 int db_fax_expired(struct db *db, int64_t before_ms, char (*out)[FAX_ID_MAX], int most);
 /* Moves a fax from the records to the list of folders to be removed, and off that list. */
 int db_fax_delete(struct db *db, const char *fax_id);
+
+/* A message with its state COMPOSED. */
+int db_message_insert(struct db *db, const char *id, const struct spool_message *message,
+                      int64_t now_ms);
 int db_removal_list(struct db *db, char (*out)[FAX_ID_MAX], int most);
 int db_removal_done(struct db *db, const char *fax_id);
 
 /* ---- deliveries and attempts ------------------------------------------------------------------
  */
 
-int db_delivery_insert(struct db *db, const char *fax_id, const char *recipient, int64_t now_ms);
+int db_delivery_insert(struct db *db, const char *fax_id, const char *recipient, int64_t now_ms,
+                       enum spool_bypass bypass);
+/* As db_delivery_insert(); one that has ended begins anew. ERROR_EXISTS when it is open. */
+int db_delivery_again(struct db *db, const char *fax_id, const char *recipient, int64_t now_ms,
+                      enum spool_bypass bypass);
+int db_set_bypass(struct db *db, const char *fax_id, enum spool_bypass bypass);
 int db_delivery_list(struct db *db, const char *fax_id, struct spool_delivery *out, int most);
 int db_claim(struct db *db, int64_t now_ms, int64_t lease_ms, struct spool_delivery *out, int most);
 int db_extend(struct db *db, int64_t delivery_id, int64_t until_ms);
 int db_finish(struct db *db, const struct spool_result *result);
 
-/* Everything that is being sent with a lease that ends at or before lease_ms becomes due at now_ms,
- * uncertain, with a row in the log that says why. Gives the number. */
+/* From now on something of it may go out to the server. */
+int db_begun(struct db *db, int64_t delivery_id, const char *server);
+
+/* Everything that is being sent with a lease that ends at or before lease_ms is due again: what had
+ * begun at now_ms, uncertain, with a row in the log that says why, the rest as it was. Gives the
+ * number of uncertain ones. */
 int db_uncertain(struct db *db, int64_t lease_ms, int64_t now_ms, const char *why);
 
 int db_retry(struct db *db, const char *fax_id, int64_t now_ms);

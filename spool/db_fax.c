@@ -35,6 +35,52 @@ int db_fax_state_parse(const char *word)
     return i;
 }
 
+static const char *const kinds[] = {"fax", "message", "report"};
+static const char *const bypasses[] = {"table", "allow", "deny"};
+
+static int find_word(const char *const *words, int count, const char *word)
+{
+    while (--count > 0)
+        if (strcmp(words[count], word) == 0)
+            break;
+    return count;
+}
+
+const char *db_kind_word(enum spool_kind kind)
+{
+    return kinds[kind];
+}
+
+enum spool_kind db_kind_parse(const char *word)
+{
+    return (enum spool_kind)find_word(kinds, 3, word);
+}
+
+const char *db_bypass_word(enum spool_bypass bypass)
+{
+    return bypasses[bypass];
+}
+
+enum spool_bypass db_bypass_parse(const char *word)
+{
+    return (enum spool_bypass)find_word(bypasses, 3, word);
+}
+
+int db_message_insert(struct db *db, const char *id, const struct spool_message *message,
+                      int64_t now_ms)
+{
+    struct sqlite3_stmt *statement = db_fetch(db, Q_MESSAGE_INSERT);
+
+    db_bind_text(db, statement, 1, id);
+    db_bind_number(db, statement, 2, now_ms);
+    db_bind_text(db, statement, 3, message->message_id);
+    db_bind_text(db, statement, 4, db_kind_word(message->kind));
+    db_bind_text(db, statement, 5, message->subject);
+    db_bind_text(db, statement, 6, message->envelope_from);
+    db_bind_number(db, statement, 7, message->bytes);
+    return db_change_one(db, statement, ERROR_LIBRARY);
+}
+
 int db_fax_insert(struct db *db, const struct spool_fax *fax, const struct db_page *pages,
                   int page_count)
 {
@@ -114,6 +160,9 @@ static void read_fax(struct sqlite3_stmt *row, struct spool_fax *out)
     db_column_text(row, 25, out->message_id, sizeof out->message_id);
     out->compose_failures = (int)db_column_number(row, 26);
     db_column_text(row, 27, out->error, sizeof out->error);
+    out->kind = db_kind_parse(db_column_word(row, 28));
+    db_column_text(row, 29, out->subject, sizeof out->subject);
+    db_column_text(row, 30, out->envelope_from, sizeof out->envelope_from);
 }
 
 /* All rows of a statement of FAX_COLUMNS; gives the number. */

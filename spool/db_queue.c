@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "spool/db_statement.h"
 
@@ -36,7 +37,9 @@ enum spool_delivery_state db_delivery_state_parse(const char *word)
     return (enum spool_delivery_state)i;
 }
 
-int db_delivery_insert(struct db *db, const char *fax_id, const char *recipient, int64_t now_ms)
+/* Gives the number of rows changed. */
+static int insert_delivery(struct db *db, enum query query, const char *fax_id,
+                           const char *recipient, int64_t now_ms, enum spool_bypass bypass)
 {
     struct sqlite3_stmt *statement;
     int64_t id = 0;
@@ -44,13 +47,29 @@ int db_delivery_insert(struct db *db, const char *fax_id, const char *recipient,
 
     if (error < 0)
         return error;
-    statement = db_fetch(db, Q_DELIVERY_INSERT);
+    statement = db_fetch(db, query);
     db_bind_number(db, statement, 1, id);
     db_bind_text(db, statement, 2, fax_id);
     db_bind_text(db, statement, 3, recipient);
     db_bind_number(db, statement, 4, now_ms);
-    error = db_change(db, statement);
-    return error < 0 ? error : 0;
+    db_bind_text(db, statement, 5, db_bypass_word(bypass));
+    return db_change(db, statement);
+}
+
+int db_delivery_insert(struct db *db, const char *fax_id, const char *recipient, int64_t now_ms,
+                       enum spool_bypass bypass)
+{
+    int changed = insert_delivery(db, Q_DELIVERY_INSERT, fax_id, recipient, now_ms, bypass);
+
+    return changed < 0 ? changed : 0;
+}
+
+int db_delivery_again(struct db *db, const char *fax_id, const char *recipient, int64_t now_ms,
+                      enum spool_bypass bypass)
+{
+    int changed = insert_delivery(db, Q_DELIVERY_AGAIN, fax_id, recipient, now_ms, bypass);
+
+    return changed < 0 ? changed : changed == 0 ? ERROR_EXISTS : 0;
 }
 
 /* The columns of DELIVERY_COLUMNS. */
@@ -70,6 +89,8 @@ static void read_delivery(struct sqlite3_stmt *row, struct spool_delivery *out)
     db_column_text(row, 10, out->last_reply, sizeof out->last_reply);
     db_column_text(row, 11, out->policy, sizeof out->policy);
     out->uncertain = db_column_number(row, 12) != 0;
+    out->kind = db_kind_parse(db_column_word(row, 13));
+    out->bypass = db_bypass_parse(db_column_word(row, 14));
 }
 
 static int read_deliveries(struct db *db, struct sqlite3_stmt *statement,
@@ -158,6 +179,15 @@ int db_finish(struct db *db, const struct spool_result *result)
     return db_attempt_insert(db, &attempt);
 }
 
+int db_begun(struct db *db, int64_t delivery_id, const char *server)
+{
+    struct sqlite3_stmt *statement = db_fetch(db, Q_BEGUN);
+
+    db_bind_text(db, statement, 1, server);
+    db_bind_number(db, statement, 2, delivery_id);
+    return db_change_one(db, statement, ERROR_STATE);
+}
+
 static int uncertain_one(struct db *db, const struct spool_attempt *attempt)
 {
     struct sqlite3_stmt *statement;
@@ -171,12 +201,29 @@ static int uncertain_one(struct db *db, const struct spool_attempt *attempt)
     return db_change_one(db, statement, ERROR_STATE);
 }
 
+/* Nothing of these had been sent: due as before. */
+static int end_unbegun(struct db *db, int64_t lease_ms)
+{
+    struct sqlite3_stmt *statement = db_fetch(db, Q_UNBEGUN);
+    int count;
+
+    db_bind_number(db, statement, 1, lease_ms);
+    count = db_change(db, statement);
+    if (count > 0)
+        log_info("deliveries that were claimed and not begun are due again count=%d", count);
+    return count;
+}
+
 int db_uncertain(struct db *db, int64_t lease_ms, int64_t now_ms, const char *why)
 {
     struct spool_attempt attempt;
     int count = 0;
     int error = 0;
+    int unbegun;
 
+    unbegun = end_unbegun(db, lease_ms);
+    if (unbegun < 0)
+        return unbegun;
     memset(&attempt, 0, sizeof attempt);
     attempt.time_ms = now_ms;
     text_copy(attempt.step, sizeof attempt.step, "S5");
@@ -245,6 +292,15 @@ int db_hold(struct db *db, const char *fax_id, bool hold, int64_t now_ms)
     return hold ? change_fax(db, Q_HOLD, fax_id) : change_at(db, Q_RELEASE, now_ms, fax_id);
 }
 
+int db_set_bypass(struct db *db, const char *fax_id, enum spool_bypass bypass)
+{
+    struct sqlite3_stmt *statement = db_fetch(db, Q_SET_BYPASS);
+
+    db_bind_text(db, statement, 1, db_bypass_word(bypass));
+    db_bind_text(db, statement, 2, fax_id);
+    return db_change(db, statement);
+}
+
 int db_wake_beyond(struct db *db, int64_t now_ms, int64_t beyond_ms)
 {
     struct sqlite3_stmt *statement = db_fetch(db, Q_WAKE_BEYOND);
@@ -296,7 +352,8 @@ int db_attempt_insert(struct db *db, const struct spool_attempt *attempt)
         return error;
     statement = db_fetch(db, Q_ATTEMPT_COUNTED);
     db_bind_text(db, statement, 1, attempt->server);
-    db_bind_number(db, statement, 2, attempt->delivery_id);
+    db_bind_text(db, statement, 2, attempt->result);
+    db_bind_number(db, statement, 3, attempt->delivery_id);
     return db_change_one(db, statement, ERROR_NOT_FOUND);
 }
 

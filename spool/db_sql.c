@@ -54,7 +54,16 @@ const char *const db_migrations[] = {
     " reply TEXT NOT NULL);"
     "CREATE INDEX attempt_delivery ON attempt (delivery_id, id);"
     "CREATE INDEX attempt_fax ON attempt (fax_id, id);"
-    "CREATE TABLE removal (fax_id TEXT PRIMARY KEY);" /* folders of faxes no longer recorded */
+    "CREATE TABLE removal (fax_id TEXT PRIMARY KEY);", /* folders of faxes no longer recorded */
+
+    /* begun: something may have gone out since it was claimed. */
+    "ALTER TABLE delivery ADD COLUMN begun INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE delivery SET begun = 1 WHERE state = 'sending'",
+
+    /* Messages without a call, and what a delivery says itself of bypass. */
+    "ALTER TABLE fax ADD COLUMN kind TEXT NOT NULL DEFAULT 'fax';"
+    "ALTER TABLE fax ADD COLUMN subject TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE delivery ADD COLUMN bypass TEXT NOT NULL DEFAULT 'table'",
 };
 
 const int db_schema_version = sizeof db_migrations / sizeof db_migrations[0];
@@ -63,11 +72,11 @@ const int db_schema_version = sizeof db_migrations / sizeof db_migrations[0];
     "fax_id, state, taken_ms, line, called, caller, caller_name, peer, call_ref, started_ms,"      \
     " answered_ms, ended_ms, media, station, subaddress, sender, own_station, bit_rate, ecm,"      \
     " compression, pages, unconfirmed, verdict, call_error, route, message_id, compose_failures,"  \
-    " error"
+    " error, kind, subject, envelope_from"
 
 #define DELIVERY_COLUMNS                                                                           \
     "d.id, d.fax_id, d.recipient, f.envelope_from, f.message_bytes, d.state, d.created_ms,"        \
-    " d.due_ms, d.attempts, d.last_server, d.last_reply, d.policy, d.uncertain"
+    " d.due_ms, d.attempts, d.last_server, d.last_reply, d.policy, d.uncertain, f.kind, d.bypass"
 
 #define ATTEMPT_COLUMNS                                                                            \
     "a.id, a.delivery_id, a.time_ms, a.fax_id, d.recipient, a.server, a.address, a.step, "         \
@@ -90,9 +99,13 @@ const char *const db_queries[Q_COUNT] = {
     [Q_COUNTER_NEXT] = "UPDATE counter SET value = value + 1 WHERE name = $1 RETURNING value",
 
     [Q_FAX_INSERT] =
-        "INSERT INTO fax (" FAX_COLUMNS ", envelope_from, message_bytes, compose_due_ms) VALUES"
+        "INSERT INTO fax (" FAX_COLUMNS ", message_bytes, compose_due_ms) VALUES"
         " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
-        " $20, $21, $22, $23, $24, '', '', 0, '', '', 0, 0)",
+        " $20, $21, $22, $23, $24, '', '', 0, '', 'fax', '', '', 0, 0)",
+    [Q_MESSAGE_INSERT] =
+        "INSERT INTO fax (" FAX_COLUMNS ", message_bytes, compose_due_ms) VALUES"
+        " ($1, 'composed', $2, '', '', '', '', '', '', $2, 0, 0, 'none', '', '', '', '', 0, 0, '',"
+        " 0, 0, 'complete', '', '', $3, 0, '', $4, $5, $6, $7, 0)",
     [Q_PAGE_INSERT] = "INSERT INTO page (fax_id, name, number, confirmed, bytes)"
                       " VALUES ($1, $2, $3, $4, $5)",
     [Q_FAX_GET] = "SELECT " FAX_COLUMNS " FROM fax WHERE fax_id = $1",
@@ -119,9 +132,16 @@ const char *const db_queries[Q_COUNT] = {
 
     [Q_DELIVERY_INSERT] =
         "INSERT INTO delivery (id, fax_id, recipient, state, wish, created_ms, due_ms, lease_ms,"
-        " attempts, last_server, last_reply, policy, uncertain)"
-        " VALUES ($1, $2, $3, 'due', '', $4, $4, 0, 0, '', '', '', 0)"
+        " attempts, last_server, last_reply, policy, uncertain, bypass)"
+        " VALUES ($1, $2, $3, 'due', '', $4, $4, 0, 0, '', '', '', 0, $5)"
         " ON CONFLICT (fax_id, recipient) DO NOTHING",
+    [Q_DELIVERY_AGAIN] =
+        "INSERT INTO delivery (id, fax_id, recipient, state, wish, created_ms, due_ms, lease_ms,"
+        " attempts, last_server, last_reply, policy, uncertain, bypass)"
+        " VALUES ($1, $2, $3, 'due', '', $4, $4, 0, 0, '', '', '', 0, $5)"
+        " ON CONFLICT (fax_id, recipient) DO UPDATE SET state = 'due', wish = '', created_ms = $4,"
+        " due_ms = $4, policy = '', bypass = $5"
+        " WHERE delivery.state IN ('done', 'failed', 'cancelled')",
     [Q_DELIVERY_LIST] = "SELECT " DELIVERY_COLUMNS " FROM delivery d"
                         " JOIN fax f ON f.fax_id = d.fax_id WHERE d.fax_id = $1"
                         " ORDER BY d.id LIMIT $2",
@@ -136,13 +156,19 @@ const char *const db_queries[Q_COUNT] = {
         "$1") ", due_ms = $2,"
               " policy = COALESCE($3, policy), last_server = COALESCE($4, last_server),"
               " last_reply = COALESCE($5, last_reply),"
-              " uncertain = CASE WHEN $6 = 1 THEN 1 ELSE uncertain END, wish = '', lease_ms = 0"
+              " uncertain = CASE WHEN $6 = 1 THEN 1 ELSE uncertain END, wish = '', lease_ms = 0,"
+              " begun = 0"
               " WHERE id = $7 AND (state = 'sending' OR ($1 = 'done' AND state <> 'done'))",
+    [Q_BEGUN] = "UPDATE delivery SET begun = 1, last_server = $1"
+                " WHERE id = $2 AND state = 'sending'",
+    [Q_UNBEGUN] = "UPDATE delivery SET state = " WISHED_STATE(
+        "'due'") ", wish = '', lease_ms = 0"
+                 " WHERE state = 'sending' AND lease_ms <= $1 AND begun = 0",
     [Q_LEASE_OVER] = "SELECT id, last_server FROM delivery WHERE state = 'sending'"
                      " AND lease_ms <= $1 ORDER BY id LIMIT $2",
     [Q_UNCERTAIN] = "UPDATE delivery SET state = " WISHED_STATE(
         "'due'") ", due_ms = $1,"
-                 " uncertain = 1, wish = '', lease_ms = 0 WHERE id = $2",
+                 " uncertain = 1, wish = '', lease_ms = 0, begun = 0 WHERE id = $2",
 
     [Q_RETRY_WAITING] = "UPDATE delivery SET due_ms = $1 WHERE fax_id = $2 AND state = 'due'",
     [Q_RETRY_ENDED] =
@@ -163,6 +189,7 @@ const char *const db_queries[Q_COUNT] = {
                   " state = CASE WHEN state = 'held' THEN 'due' ELSE state END"
                   " WHERE fax_id = $2"
                   " AND (state = 'held' OR (state = 'sending' AND wish = 'hold'))",
+    [Q_SET_BYPASS] = "UPDATE delivery SET bypass = $1 WHERE fax_id = $2 AND state <> 'done'",
     [Q_WAKE_BEYOND] = "UPDATE delivery SET due_ms = $1 WHERE state = 'due' AND due_ms > $2",
     [Q_NEXT_DUE] = "SELECT (SELECT MIN(due_ms) FROM delivery WHERE state = 'due'),"
                    " (SELECT MIN(lease_ms) FROM delivery WHERE state = 'sending')",
@@ -172,8 +199,9 @@ const char *const db_queries[Q_COUNT] = {
                          " SELECT $1, id, fax_id, $2, $3, $4, $5, $6, $7"
                          " FROM delivery WHERE id = $8",
     [Q_ATTEMPT_COUNTED] = "UPDATE delivery SET attempts = attempts + 1,"
-                          " last_server = CASE WHEN $1 = '' THEN last_server ELSE $1 END"
-                          " WHERE id = $2",
+                          " last_server = CASE WHEN $1 = '' THEN last_server ELSE $1 END,"
+                          " begun = CASE WHEN $2 = 'TCP OK' THEN 1 ELSE 0 END"
+                          " WHERE id = $3",
     [Q_ATTEMPT_LIST] = "SELECT " ATTEMPT_COLUMNS " FROM attempt a"
                        " JOIN delivery d ON d.id = a.delivery_id"
                        " WHERE a.id > $1 AND ($2 = '' OR a.server = $2) ORDER BY a.id LIMIT $3",

@@ -41,6 +41,10 @@ int db_one_or_not_found(int count);
 int db_counter_next(struct db *db, const char *name, int64_t *out);
 
 /* States as they stand in the database. */
+const char *db_kind_word(enum spool_kind kind);
+enum spool_kind db_kind_parse(const char *word);
+const char *db_bypass_word(enum spool_bypass bypass);
+enum spool_bypass db_bypass_parse(const char *word);
 const char *db_fax_state_word(int state);
 int db_fax_state_parse(const char *word);
 const char *db_delivery_state_word(enum spool_delivery_state state);

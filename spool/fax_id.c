@@ -18,6 +18,7 @@ enum {
     TIME_LENGTH = 18, /* YYYYMMDDThhmmssmmm */
     RANDOM_LENGTH = 12,
     ID_LENGTH = TIME_LENGTH + 1 + RANDOM_LENGTH,
+    MESSAGE_MARK = 'w', /* beyond the digits of a fax */
 };
 
 void fax_id_new(char out[FAX_ID_MAX], int64_t wall_ms)
@@ -41,6 +42,12 @@ void fax_id_new(char out[FAX_ID_MAX], int64_t wall_ms)
              (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
              (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
              (unsigned)tm.tm_sec % 100, (unsigned)(wall_ms % 1000) % 1000, letters);
+}
+
+void message_id_new(char out[FAX_ID_MAX], int64_t wall_ms)
+{
+    fax_id_new(out, wall_ms);
+    out[TIME_LENGTH + 1] = MESSAGE_MARK;
 }
 
 static int digits_value(const char *text, int count)
@@ -114,6 +121,8 @@ int fax_id_folder(char *out, size_t size, const char *fax_id)
 
     if (!fax_id_is_valid(fax_id))
         return ERROR_FORMAT;
-    n = snprintf(out, size, "fax/%.4s/%.2s/%.2s/%s", fax_id, fax_id + 4, fax_id + 6, fax_id);
+    n = snprintf(out, size, "%s/%.4s/%.2s/%.2s/%s",
+                 fax_id[TIME_LENGTH + 1] == MESSAGE_MARK ? "mail" : "fax", fax_id, fax_id + 4,
+                 fax_id + 6, fax_id);
     return n < 0 || (size_t)n >= size ? ERROR_LIMIT : 0;
 }

@@ -18,13 +18,17 @@
  * (random part), safe as a file name, and the stem of the Message-ID. */
 void fax_id_new(char out[FAX_ID_MAX], int64_t wall_ms);
 
+/* The same for a message without a call: its random part begins with 'w', which no fax has. */
+void message_id_new(char out[FAX_ID_MAX], int64_t wall_ms);
+
 /* True when text has the form of a fax identity, with a date and time that exist. */
 int fax_id_is_valid(const char *text);
 
 /* The time in a valid fax identity; 0 for any other text. */
 int64_t fax_id_wall_ms(const char *text);
 
-/* Where deliver keeps a fax, below STATE: fax/YYYY/MM/DD/FAX-ID. ERROR_FORMAT, ERROR_LIMIT. */
+/* Where deliver keeps a fax, below STATE: fax/YYYY/MM/DD/FAX-ID, or mail/… for a message.
+ * ERROR_FORMAT, ERROR_LIMIT. */
 int fax_id_folder(char *out, size_t size, const char *fax_id);
 
 struct incoming;

@@ -45,6 +45,9 @@ int spool_change(struct spool *spool, commit_change *change, void *arg);
 /* Fills in what the database does not know: folder and path. */
 void spool_fax_complete(const struct spool *spool, struct spool_fax *fax);
 
+/* Removes what a crash left of messages that were being handed in: message.c. */
+void message_remove_unborn(struct spool *spool);
+
 /* ---- incoming/ as deliver sees it: scan.c -----------------------------------------------------
  */
 

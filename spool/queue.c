@@ -81,22 +81,23 @@ int spool_extend(struct spool *spool, int64_t delivery_id, int64_t until_ms)
     return spool_change(spool, extend, &extension);
 }
 
-static int finish(struct db *db, void *arg)
+static int check_result(const struct spool_result *result)
 {
-    return db_finish(db, arg);
-}
-
-int spool_finish(struct spool *spool, const struct spool_result *result)
-{
-    struct spool_result copy = *result;
-    struct spool_attempt attempt;
-    char reply[SPOOL_REPLY_MAX];
-
     if ((unsigned)result->state > SPOOL_CANCELLED || result->state == SPOOL_SENDING)
         return ERROR_STATE;
     if (result->policy != NULL &&
         strlen(result->policy) >= sizeof(((struct spool_delivery *)NULL)->policy))
         return ERROR_LIMIT; /* half a memory would be worse than none */
+    return 0;
+}
+
+static int finish(struct db *db, void *arg)
+{
+    const struct spool_result *result = arg;
+    struct spool_result copy = *result;
+    struct spool_attempt attempt;
+    char reply[SPOOL_REPLY_MAX];
+
     if (result->reply != NULL) {
         text_copy(reply, sizeof reply, result->reply);
         copy.reply = text_printable(reply);
@@ -106,7 +107,49 @@ int spool_finish(struct spool *spool, const struct spool_result *result)
         text_printable(attempt.reply);
         copy.attempt = &attempt;
     }
-    return spool_change(spool, finish, &copy);
+    return db_finish(db, &copy);
+}
+
+int spool_finish(struct spool *spool, const struct spool_result *result)
+{
+    int error = check_result(result);
+
+    return error < 0 ? error : spool_change(spool, finish, (void *)(uintptr_t)result);
+}
+
+static int pass_on(struct db *db, void *arg)
+{
+    const struct spool_relay *relay = arg;
+    int error = 0;
+    int i;
+
+    for (i = 0; i < relay->result_count && error == 0; i++) {
+        error = finish(db, (void *)(uintptr_t)&relay->results[i]);
+        if (error == ERROR_STATE || error == ERROR_NOT_FOUND) {
+            log_error("result of a delivery that is not being sent delivery=%lld",
+                      (long long)relay->results[i].delivery_id);
+            error = 0; /* that one has an end already; it does not take the others along */
+        }
+    }
+    for (i = 0; i < relay->row_count && error == 0; i++) {
+        struct spool_attempt row = relay->rows[i];
+
+        text_printable(row.reply);
+        error = db_attempt_insert(db, &row);
+    }
+    for (i = 0; i < relay->begun_count && error == 0; i++)
+        error = db_begun(db, relay->begun[i], relay->server);
+    return error;
+}
+
+int spool_pass_on(struct spool *spool, const struct spool_relay *relay)
+{
+    int error = 0;
+    int i;
+
+    for (i = 0; i < relay->result_count && error == 0; i++)
+        error = check_result(&relay->results[i]);
+    return error < 0 ? error : spool_change(spool, pass_on, (void *)(uintptr_t)relay);
 }
 
 static int add_attempt(struct db *db, void *arg)
@@ -178,6 +221,47 @@ int spool_hold(struct spool *spool, const char *fax_id, bool hold, int64_t now_m
     struct command command = {.fax_id = fax_id, .now_ms = now_ms, .hold = hold};
 
     return spool_change(spool, hold_or_release, &command);
+}
+
+struct decision {
+    const char *fax_id, *recipient;
+    enum spool_bypass bypass;
+    int64_t now_ms;
+};
+
+static int set_bypass(struct db *db, void *arg)
+{
+    const struct decision *decision = arg;
+
+    return db_set_bypass(db, decision->fax_id, decision->bypass);
+}
+
+static int resend(struct db *db, void *arg)
+{
+    const struct decision *decision = arg;
+    struct spool_fax fax;
+    int error = db_fax_get(db, decision->fax_id, &fax);
+
+    if (error == 0 && fax.state != SPOOL_FAX_COMPOSED)
+        error = ERROR_STATE;
+    return error < 0 ? error
+                     : db_delivery_again(db, decision->fax_id, decision->recipient,
+                                         decision->now_ms, decision->bypass);
+}
+
+int spool_set_bypass(struct spool *spool, const char *fax_id, enum spool_bypass bypass)
+{
+    struct decision decision = {.fax_id = fax_id, .bypass = bypass};
+
+    return spool_change(spool, set_bypass, &decision);
+}
+
+int spool_resend(struct spool *spool, const char *fax_id, const char *recipient,
+                 enum spool_bypass bypass, int64_t now_ms)
+{
+    struct decision decision = {fax_id, recipient, bypass, now_ms};
+
+    return spool_change(spool, resend, &decision);
 }
 
 int spool_wake_all(struct spool *spool, int64_t now_ms)

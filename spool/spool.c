@@ -149,6 +149,7 @@ static int recover(struct spool *spool)
                     "uncertain and sent again: it may arrive twice)",
                     ended);
     finish_removals(spool);
+    message_remove_unborn(spool);
     return 0;
 }
 
@@ -295,6 +296,7 @@ struct composition {
     const struct spool_recipient *recipients;
     int count;
     int64_t now_ms;
+    enum spool_bypass bypass;
 };
 
 static int composed(struct db *db, void *arg)
@@ -305,7 +307,7 @@ static int composed(struct db *db, void *arg)
     int i;
 
     for (i = 0; i < c->count && error == 0; i++)
-        error = db_delivery_insert(db, c->fax_id, c->recipients[i].address, c->now_ms);
+        error = db_delivery_insert(db, c->fax_id, c->recipients[i].address, c->now_ms, c->bypass);
     return error;
 }
 
@@ -313,8 +315,17 @@ int spool_fax_composed(struct spool *spool, const char *fax_id, const char *rout
                        const char *message_id, const char *envelope_from, int64_t message_bytes,
                        const struct spool_recipient *recipients, int count, int64_t now_ms)
 {
-    struct composition composition = {fax_id,        route,      message_id, envelope_from,
-                                      message_bytes, recipients, count,      now_ms};
+    return spool_fax_composed_as(spool, fax_id, route, message_id, envelope_from, message_bytes,
+                                 recipients, count, now_ms, SPOOL_BYPASS_TABLE);
+}
+
+int spool_fax_composed_as(struct spool *spool, const char *fax_id, const char *route,
+                          const char *message_id, const char *envelope_from, int64_t message_bytes,
+                          const struct spool_recipient *recipients, int count, int64_t now_ms,
+                          enum spool_bypass bypass)
+{
+    struct composition composition = {fax_id,     route, message_id, envelope_from, message_bytes,
+                                      recipients, count, now_ms,     bypass};
 
     if (count < 1) /* it would be a fax that nobody ever gets */
         return ERROR_FORMAT;

@@ -21,6 +21,7 @@ enum {
     SPOOL_REPLY_MAX = 512,
     SPOOL_PATH_MAX = 512,
     SPOOL_MESSAGE_ID_MAX = 160,
+    SPOOL_SUBJECT_MAX = 128,
     SPOOL_PAGE_BYTES_MAX = 64 * 1024 * 1024, /* a larger page file is not taken over */
 };
 
@@ -33,18 +34,31 @@ enum spool_mode {
                    would change something give ERROR_STATE */
 };
 
-/* Opens STATE: folders are made, schema checked or made, leases of a dead owner ended (what was
- * being sent becomes uncertain). ERROR_BUSY when another process owns it; ERROR_CONFIG for a schema
- * newer than this program; with SPOOL_READ ERROR_NOT_FOUND where there is no spool yet. */
+/* Opens STATE: folders are made, schema checked or made, leases of a dead owner ended (what may
+ * have been sent becomes uncertain). ERROR_BUSY when another process owns it; ERROR_CONFIG for a
+ * schema newer than this program; with SPOOL_READ ERROR_NOT_FOUND where there is no spool yet. */
 int spool_open(struct spool **out, const char *state_dir, enum spool_mode mode);
 void spool_close(struct spool *spool);
 const char *spool_state_dir(const struct spool *spool);
 
 /* ---- taking over ---------------------------------------------------------------------------- */
 
+/* What a record is: a fax, or a message that was handed in and has no call. */
+enum spool_kind {
+    SPOOL_KIND_FAX,
+    SPOOL_KIND_MESSAGE, /* by `faxpost send` */
+    SPOOL_KIND_REPORT,  /* our own, to the operator: its failure makes no other */
+};
+
+/* What a delivery says itself of bypass; it beats the table. */
+enum spool_bypass { SPOOL_BYPASS_TABLE, SPOOL_BYPASS_ALLOW, SPOOL_BYPASS_DENY };
+
 struct spool_fax {
     struct call_info call;       /* verdict and pages as found on disk, not as call.ini claims */
-    char folder[SPOOL_PATH_MAX]; /* absolute: STATE/fax/YYYY/MM/DD/FAX-ID */
+    enum spool_kind kind;        /* not SPOOL_KIND_FAX: of the call only fax_id, started_ms */
+    char folder[SPOOL_PATH_MAX]; /* absolute: STATE/fax/YYYY/MM/DD/FAX-ID, STATE/mail/… */
+    char subject[SPOOL_SUBJECT_MAX];       /* of a message, printable */
+    char envelope_from[SPOOL_ADDRESS_MAX]; /* "": that of the settings */
     char message_id[SPOOL_MESSAGE_ID_MAX]; /* without <>; empty until composed */
     char route[SPOOL_NAME_MAX]; /* empty until routed; "operator" when no route matched */
     int state;                  /* enum spool_fax_state */
@@ -100,6 +114,33 @@ int spool_fax_composed(struct spool *spool, const char *fax_id, const char *rout
                        const char *message_id, const char *envelope_from, int64_t message_bytes,
                        const struct spool_recipient *recipients, int count, int64_t now_ms);
 
+/* The same with the bypass decision of its route. */
+int spool_fax_composed_as(struct spool *spool, const char *fax_id, const char *route,
+                          const char *message_id, const char *envelope_from, int64_t message_bytes,
+                          const struct spool_recipient *recipients, int count, int64_t now_ms,
+                          enum spool_bypass bypass);
+
+/* ---- messages that were handed in: message.c ---------------------------------------------------
+ */
+
+struct spool_message {
+    enum spool_kind kind; /* not SPOOL_KIND_FAX */
+    const char *message_id, *envelope_from, *subject;
+    int64_t bytes;
+    enum spool_bypass bypass;
+};
+
+/* A new identity and an empty file for its message: a descriptor, the caller's, to be written to.
+ * Ends with spool_message_commit() or _abort(). */
+int spool_message_begin(struct spool *spool, char out_id[FAX_ID_MAX]);
+
+/* The message is complete: durable, with its deliveries due at once, when this returns 0; removed
+ * when it fails. ERROR_FORMAT without a recipient. */
+int spool_message_commit(struct spool *spool, const char *id, int fd,
+                         const struct spool_message *message,
+                         const struct spool_recipient *recipients, int count, int64_t now_ms);
+void spool_message_abort(struct spool *spool, const char *id);
+
 /* Removes faxes (rows and folders) taken over before before_ms with no open delivery and nothing in
  * the log since. Gives the number removed, at most `most`. Those that still wait for their message
  * stay. */
@@ -131,11 +172,13 @@ struct spool_delivery {
     char policy[2048]; /* the policy's memory: rounds, counters, struck-off servers, pins, as text
                           that only policy/ reads and writes (policy_memory_format/_parse) */
     bool uncertain;    /* some attempt ended uncertain: the mark stays for good */
+    enum spool_kind kind;
+    enum spool_bypass bypass;
 };
 
 /* Claims up to `most` due deliveries for lease_ms: state SENDING in one commit, in the order of due
  * time, then of age. Gives the number claimed. Leases that ran out are ended first: such a delivery
- * is due again, uncertain, with a row in the log. */
+ * is due again; where something may have been sent uncertain, with a row in the log. */
 int spool_claim(struct spool *spool, int64_t now_ms, int64_t lease_ms, struct spool_delivery *out,
                 int most);
 
@@ -164,6 +207,23 @@ struct spool_result {
  * sent takes the place of SPOOL_DUE. */
 int spool_finish(struct spool *spool, const struct spool_result *result);
 
+/* Between two messages of one connection, in one commit: results of the deliveries that were in the
+ * message before, rows of those that go on in a further transaction, and the beginning of those in
+ * the next message: what was begun and has no end when the process dies is uncertain. A row "TCP
+ * OK" marks the beginning too. Results of deliveries that are not being sent (ERROR_STATE,
+ * ERROR_NOT_FOUND in spool_finish()) are logged and passed over. ERROR_STATE when one that is to
+ * begin is not being sent: then nothing was changed. */
+struct spool_relay {
+    const struct spool_result *results;
+    int result_count;
+    const struct spool_attempt *rows;
+    int row_count;
+    const int64_t *begun; /* deliveries */
+    int begun_count;
+    const char *server; /* that they go to */
+};
+int spool_pass_on(struct spool *spool, const struct spool_relay *relay);
+
 /* The operator's commands on all open deliveries of a fax; give the number changed. Cancel and hold
  * of one that is being sent take effect if this turn does not deliver it. Retry makes waiting ones
  * due now, and failed and cancelled ones begin anew, as if just created; what is on hold stays. A
@@ -171,6 +231,14 @@ int spool_finish(struct spool *spool, const struct spool_result *result);
 int spool_retry(struct spool *spool, const char *fax_id, int64_t now_ms);
 int spool_cancel(struct spool *spool, const char *fax_id);
 int spool_hold(struct spool *spool, const char *fax_id, bool hold, int64_t now_ms);
+
+/* Sets the bypass decision of all deliveries that are not done; gives the number. */
+int spool_set_bypass(struct spool *spool, const char *fax_id, enum spool_bypass bypass);
+
+/* One more delivery of a message that exists, due at once. One to the same recipient that has ended
+ * begins anew. ERROR_NOT_FOUND; ERROR_STATE without a message yet; ERROR_EXISTS: one is open. */
+int spool_resend(struct spool *spool, const char *fax_id, const char *recipient,
+                 enum spool_bypass bypass, int64_t now_ms);
 
 /* Makes all waiting deliveries due now (after a change of the tables). Gives the number. */
 int spool_wake_all(struct spool *spool, int64_t now_ms);

@@ -127,8 +127,13 @@ static void schema(void **state)
     sql(rig, "UPDATE schema SET version = 99");
     assert_int_equal(spool_open(&spool, rig->state_dir, SPOOL_OWN), ERROR_CONFIG);
     assert_int_equal(spool_open(&spool, rig->state_dir, SPOOL_READ), ERROR_CONFIG);
-    sql(rig, "UPDATE schema SET version = 1");
+    sql(rig, "UPDATE schema SET version = 3");
     spool_close(rig_open(rig)); /* it was not touched */
+    sql(rig, "ALTER TABLE delivery DROP COLUMN begun; ALTER TABLE delivery DROP COLUMN bypass;"
+             "ALTER TABLE fax DROP COLUMN kind; ALTER TABLE fax DROP COLUMN subject;"
+             "UPDATE schema SET version = 1");
+    assert_int_equal(spool_open(&spool, rig->state_dir, SPOOL_READ), ERROR_STATE);
+    spool_close(rig_open(rig)); /* brought up to date */
     sql(rig, "DROP TABLE schema");
     assert_int_equal(spool_open(&spool, rig->state_dir, SPOOL_READ), ERROR_STATE);
     /* No version, but tables: whatever it is, it is not ours to build over. */
@@ -324,26 +329,70 @@ static void recovery(void **state)
 {
     const struct spool_rig *rig = *state;
     struct spool *spool = rig_open(rig);
-    struct spool_delivery got[2];
+    struct spool_delivery got[3];
     struct spool_delivery delivery;
     struct spool_attempt rows[4];
+    struct spool_attempt connected = {.server = "first", .result = "TCP OK"};
     char id[FAX_ID_MAX];
 
     rig_delivery(rig, spool, 3, NOW, id);
-    assert_int_equal(spool_claim(spool, NOW, LEASE, got, 2), 2);
+    assert_int_equal(spool_claim(spool, NOW, LEASE, got, 3), 3);
     finish(spool, got[0].id, SPOOL_DONE, 0);
-    spool_close(spool); /* without a result for the second */
+    connected.delivery_id = got[1].id;
+    assert_int_equal(spool_attempt_add(spool, &connected), 0);
+    spool_close(spool); /* without a result for the second; the third waited in memory */
     spool = rig_open(rig);
     assert_int_equal(delivery_of(spool, id, 0).state, SPOOL_DONE);
     delivery = delivery_of(spool, id, 1);
     assert_int_equal(delivery.state, SPOOL_DUE);
     assert_true(delivery.uncertain);
-    assert_int_equal(delivery.attempts, 1);
+    assert_int_equal(delivery.attempts, 2);
     assert_false(delivery_of(spool, id, 2).uncertain);
-    assert_int_equal(spool_attempt_list(spool, 0, NULL, NULL, rows, 4), 1);
-    assert_int_equal(rows[0].delivery_id, delivery.id);
-    assert_string_equal(rows[0].result, "uncertain");
-    assert_string_equal(rows[0].reply, "the gateway was stopped while sending");
+    assert_int_equal(delivery_of(spool, id, 2).state, SPOOL_DUE);
+    assert_int_equal(delivery_of(spool, id, 2).due_ms, got[2].due_ms);
+    assert_int_equal(spool_attempt_list(spool, 0, NULL, NULL, rows, 4), 2);
+    assert_int_equal(rows[1].delivery_id, delivery.id);
+    assert_string_equal(rows[1].result, "uncertain");
+    assert_string_equal(rows[1].reply, "the gateway was stopped while sending");
+    spool_close(spool);
+}
+
+/* Several messages by one connection: what was passed on and had no end is uncertain, what an
+ * attempt ended without a further one is not. */
+static void relay(void **state)
+{
+    const struct spool_rig *rig = *state;
+    struct spool *spool = rig_open(rig);
+    struct spool_delivery got[4];
+    struct spool_attempt row = {.server = "first", .result = "SMTP OK", .reply = "250 ok"};
+    struct spool_attempt failed = {.server = "first", .result = "TCP error"};
+    struct spool_result result = {.state = SPOOL_DONE, .attempt = &row};
+    struct spool_relay relay = {
+        .results = &result, .result_count = 1, .begun_count = 1, .server = "first"};
+    int64_t nobody = 9999;
+    char id[FAX_ID_MAX];
+
+    rig_delivery(rig, spool, 4, NOW, id);
+    assert_int_equal(spool_claim(spool, NOW, LEASE, got, 3), 3);
+    result.delivery_id = got[0].id;
+    relay.begun = &nobody;
+    assert_int_equal(spool_pass_on(spool, &relay), ERROR_STATE);
+    assert_int_equal(delivery_of(spool, id, 0).state, SPOOL_SENDING);
+    relay.begun = &got[1].id;
+    assert_int_equal(spool_pass_on(spool, &relay), 0);
+    assert_int_equal(delivery_of(spool, id, 0).state, SPOOL_DONE);
+    result.delivery_id = nobody; /* nobody's result does not keep the next from beginning */
+    relay.begun = &got[2].id;
+    assert_int_equal(spool_pass_on(spool, &relay), 0);
+    failed.delivery_id = got[2].id;
+    assert_int_equal(spool_attempt_add(spool, &failed), 0);
+    spool_close(spool);
+    spool = rig_open(rig);
+    assert_false(delivery_of(spool, id, 0).uncertain);
+    assert_true(delivery_of(spool, id, 1).uncertain);
+    assert_string_equal(delivery_of(spool, id, 1).last_server, "first");
+    assert_false(delivery_of(spool, id, 2).uncertain);
+    assert_int_equal(delivery_of(spool, id, 2).state, SPOOL_DUE);
     spool_close(spool);
 }
 
@@ -756,6 +805,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(long_memory, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(leases, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(recovery, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(relay, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(operator_commands, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(transmission_log, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(expire, rig_setup, rig_teardown),
