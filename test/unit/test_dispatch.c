@@ -509,6 +509,7 @@ static void test_claimed_once(void **state)
 /* A wait that began before the clock was set back by a year does not last a year. */
 static void test_clock_set_back(void **state)
 {
+    struct smtp_script *server = smtp_script_start(good_script, 1, NULL);
     struct world world;
     struct spool_delivery got;
     char fax_id[FAX_ID_MAX];
@@ -525,8 +526,9 @@ static void test_clock_set_back(void **state)
     assert_int_equal(spool_claim(world.spool, INT64_MAX / 2, 1, &got, 1), 1);
     later.delivery_id = got.id;
     assert_int_equal(spool_finish(world.spool, &later), 0);
-    world_start(&world, SETTINGS, NULL, NULL);
+    world_start(&world, SETTINGS, servers_for(smtp_script_port(server), 0, 1), NULL);
     wait_count(&world, 1, 0);
+    smtp_script_stop(server, NULL, NULL, NULL, 0, NULL, 0);
     world_close(&world);
 }
 
