@@ -57,6 +57,7 @@ struct line {
     struct line_sip *lines;
     struct line_settings settings;
     struct agent *agents[AGENTS_MAX];
+    struct net_address addresses[AGENTS_MAX]; /* of the agents */
     int agent_count;
     struct line_calls calls;
     bool is_gone; /* not in the settings any more: takes no calls, ends with its last one */
@@ -153,6 +154,14 @@ static void on_invite(void *user, const struct agent_invite *invite)
 /* ---- lines -------------------------------------------------------------------------------------
  */
 
+static bool line_listens_on(const struct line *line, const struct net_address *address)
+{
+    for (int i = 0; i < line->agent_count; i++)
+        if (net_equal(&line->addresses[i], address))
+            return true;
+    return false;
+}
+
 static int line_open_agent(struct line *line, const struct net_address *address)
 {
     static const struct agent_handlers own = {.is_welcome = on_welcome, .invite = on_invite};
@@ -160,6 +169,8 @@ static int line_open_agent(struct line *line, const struct net_address *address)
     const struct line_settings *settings = &line->settings;
     int rc;
 
+    if (line_listens_on(line, address))
+        return 0;
     if (line->agent_count == AGENTS_MAX) {
         log_warning("line %s: this machine has more addresses than can be listened on; name one "
                     "in listen",
@@ -169,9 +180,11 @@ static int line_open_agent(struct line *line, const struct net_address *address)
     line_call_handlers(&handlers);
     rc = agent_open(&line->agents[line->agent_count], line->lines->loop, address, settings->udp,
                     settings->tcp, &handlers, line);
-    if (rc == 0)
-        agent_set_trace(line->agents[line->agent_count++], settings->trace);
-    return rc;
+    if (rc != 0)
+        return rc;
+    line->addresses[line->agent_count] = *address;
+    agent_set_trace(line->agents[line->agent_count++], settings->trace);
+    return 0;
 }
 
 /* listen = 0.0.0.0: an agent for each address there is, so that each call's messages and media
@@ -246,10 +259,11 @@ static bool line_is_quiet(const struct line *line)
     return line->calls.count == 0;
 }
 
-/* Lines that are gone from the settings end with their last call. */
-static void lines_sweep(struct line_sip *lines)
+/* Lines that are gone from the settings end with their last call. True when one did. */
+static bool lines_sweep(struct line_sip *lines)
 {
     struct line **link = &lines->lines;
+    bool swept = false;
 
     while (*link != NULL) {
         struct line *line = *link;
@@ -261,7 +275,9 @@ static void lines_sweep(struct line_sip *lines)
         *link = line->next;
         log_info("line closed line=%s", LOG_ESCAPED(line->settings.name));
         line_close(line);
+        swept = true;
     }
+    return swept;
 }
 
 /* ---- new settings ------------------------------------------------------------------------------
@@ -272,8 +288,7 @@ static struct line *line_same(struct line_sip *lines, const struct line_settings
     for (struct line *line = lines->lines; line != NULL; line = line->next)
         if (!line->is_gone && strcmp(line->settings.name, settings->name) == 0 &&
             net_equal(&line->settings.listen, &settings->listen) &&
-            !net_is_any(&settings->listen) && line->settings.udp == settings->udp &&
-            line->settings.tcp == settings->tcp)
+            line->settings.udp == settings->udp && line->settings.tcp == settings->tcp)
             return line;
     return NULL;
 }
@@ -291,6 +306,8 @@ static void line_update(struct line *line, const struct line_settings *settings)
     line->settings = copy;
     for (int i = 0; i < line->agent_count; i++)
         agent_set_trace(line->agents[i], copy.trace);
+    if (net_is_any(&copy.listen))
+        (void)line_open_all(line); /* addresses that came since; logged */
 }
 
 static bool settings_hold(const struct receive_settings *settings, const struct line *line)
@@ -301,6 +318,36 @@ static bool settings_hold(const struct receive_settings *settings, const struct 
     return false;
 }
 
+/* A line that is gone keeps its addresses until its last call has ended: BYE comes there. */
+static bool address_is_held(const struct line_sip *lines, const struct net_address *address)
+{
+    for (const struct line *line = lines->lines; line != NULL; line = line->next) {
+        const struct net_address *listen = &line->settings.listen;
+
+        if (line->is_gone && net_port(listen) == net_port(address) &&
+            (net_is_any(listen) || net_is_any(address) || net_same_host(listen, address)))
+            return true;
+    }
+    return false;
+}
+
+static void lines_open_missing(struct line_sip *lines)
+{
+    for (size_t i = 0; i < lines->settings->line_count; i++) {
+        const struct line_settings *settings = &lines->settings->lines[i];
+
+        if (line_same(lines, settings) != NULL)
+            continue;
+        if (address_is_held(lines, &settings->listen))
+            log_warning(
+                "line %s opens when the calls that its address still has are over: it takes "
+                "none until then",
+                LOG_ESCAPED(settings->name));
+        else
+            (void)line_open(lines, settings); /* logged; the others go on */
+    }
+}
+
 static void lines_reload(struct line_sip *lines, struct receive_settings *settings)
 {
     struct line *line;
@@ -308,16 +355,15 @@ static void lines_reload(struct line_sip *lines, struct receive_settings *settin
     for (line = lines->lines; line != NULL; line = line->next)
         if (!settings_hold(settings, line))
             line->is_gone = true;
-    lines_sweep(lines);
+    (void)lines_sweep(lines);
     for (size_t i = 0; i < settings->line_count; i++) {
         line = line_same(lines, &settings->lines[i]);
         if (line != NULL)
             line_update(line, &settings->lines[i]);
-        else
-            (void)line_open(lines, &settings->lines[i]); /* logged; the others go on */
     }
     receive_settings_free(lines->settings);
     lines->settings = settings;
+    lines_open_missing(lines);
     log_info("lines reloaded count=%zu", settings->line_count);
 }
 
@@ -370,7 +416,8 @@ static void on_woken(void *user)
 
     while (mailbox_take(lines->events, &event))
         event_take(lines, &event);
-    lines_sweep(lines);
+    if (lines_sweep(lines) && !lines->is_draining)
+        lines_open_missing(lines);
     if (lines->is_stopping)
         lines_try_quit(lines);
 }

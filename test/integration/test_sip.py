@@ -168,3 +168,30 @@ def test_media_go_where_the_offer_says(box):
     phone.hang_up()
     gateway.wait_idle()
     assert "latched" not in gateway.log()
+
+
+@timeout(60)
+def test_reload_with_live_calls(box):
+    """A line on all addresses stays open; one that changes opens when its last call is over."""
+    settings = lines(box)
+    port = settings["line never"]["listen"].split(":")[1]
+    settings["line never"]["listen"] = "0.0.0.0:" + port
+    gateway = box.gateway(settings=settings)
+    address = "127.0.0.1:" + port
+    end = Phone.open(box)
+    first = Phone(box, address, end.getsockname())
+    gateway.reload()
+    wait_for("reloaded", lambda: "lines reloaded" in gateway.log())
+    second = Phone(box, address, end.getsockname())
+    second.hang_up()
+    assert "cannot be opened" not in gateway.log()
+    with open(gateway.conf) as file:
+        text = file.read()
+    with open(gateway.conf, "w") as file:
+        file.write(text.replace("0.0.0.0:" + port, address))
+    gateway.reload()
+    wait_for("the line waits", lambda: 'line "never" opens when' in gateway.log())
+    first.hang_up()
+    wait_for("it opens", lambda: gateway.log().count('line opened line="never"') == 2)
+    Phone(box, address, end.getsockname()).hang_up()
+    gateway.wait_idle()
