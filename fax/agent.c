@@ -271,14 +271,9 @@ static const char *headers_of(int status)
     }
 }
 
+/* Without a transaction (RFC 3261 8.2.7): who floods us, or has another's address, gets one answer
+ * per request and costs no memory; a request that is repeated gets its answer again. */
 static void reply(const struct agent *agent, const struct sip_msg *msg, int status)
-{
-    (void)sip_treplyf(NULL, NULL, agent->sip, msg, false, (uint16_t)status, reason_of(status),
-                      "%s" EMPTY, headers_of(status));
-}
-
-/* Without a transaction: who floods us, or has another's address, gets one answer per request. */
-static void reply_once(const struct agent *agent, const struct sip_msg *msg, int status)
 {
     (void)sip_replyf(agent->sip, msg, (uint16_t)status, reason_of(status), "%s" EMPTY,
                      headers_of(status));
@@ -286,12 +281,7 @@ static void reply_once(const struct agent *agent, const struct sip_msg *msg, int
 
 void agent_refuse(const struct agent_invite *invite, int status)
 {
-    const struct sip_msg *msg = invite->message;
-
-    if (status == 503 || status == 403)
-        reply_once(invite->agent, msg, status);
-    else
-        reply(invite->agent, msg, status);
+    reply(invite->agent, invite->message, status);
 }
 
 static bool is_method(const struct sip_msg *msg, const char *const *methods)
@@ -328,12 +318,11 @@ static bool first_handler(const struct sip_msg *msg, void *arg)
     if (pl_strcmp(&msg->met, "ACK") == 0)
         return false;
     if (!pl_isset(&msg->to.tag) && is_stranger(agent, msg)) {
-        reply_once(agent, msg, 403);
+        reply(agent, msg, 403);
         return true;
     }
     if (pl_strcmp(&msg->met, "OPTIONS") == 0) {
-        (void)sip_treplyf(NULL, NULL, agent->sip, msg, false, 200, "OK",
-                          ALLOW "Accept: application/sdp\r\n" EMPTY);
+        (void)sip_replyf(agent->sip, msg, 200, "OK", ALLOW "Accept: application/sdp\r\n" EMPTY);
         return true;
     }
     if (is_method(msg, refused)) {
@@ -394,8 +383,7 @@ static bool refuse_extension(const struct agent *agent, const struct sip_msg *ms
     tag = required->val;
     if (tag.l > HEADER_MAX)
         tag.l = HEADER_MAX;
-    (void)sip_treplyf(NULL, NULL, agent->sip, msg, false, 420, reason_of(420),
-                      "Unsupported: %r\r\n" EMPTY, &tag);
+    (void)sip_replyf(agent->sip, msg, 420, reason_of(420), "Unsupported: %r\r\n" EMPTY, &tag);
     return true;
 }
 

@@ -72,6 +72,7 @@ struct channel {
     bool is_over;     /* the session ended */
     bool info_is_out; /* snapshot is being written */
     bool switch_waits, redirect_waits;
+    int redirects;               /* how often the far side moved: a few are logged */
     struct media_plan next_plan; /* of the two above */
     int stores_out;
     uint32_t revision; /* of the session, as in the last snapshot */

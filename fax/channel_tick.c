@@ -23,7 +23,8 @@ enum {
     UDPTL_ENTRIES = 3,    /* earlier packets repeated in each */
     INFO_EVERY_MS = 2000, /* progress of a live call */
     INFO_RETRY_MS = 500,
-    HANG_UP_MS = 15000,   /* for the session to end after it was told to */
+    HANG_UP_MS = 15000, /* for the session to end after it was told to */
+    REDIRECTS_LOGGED = 20,
     RTP_STRAYS_MS = 5000, /* how long audio may dribble in after a switch to T.38 */
 };
 
@@ -307,7 +308,8 @@ static void redirect(struct channel *channel, const struct media_plan *plan, int
     channel->plan.law = plan->law;
     channel->plan.remote = plan->remote;
     latch_again(channel, &plan->remote, now_ms);
-    log_media(channel, "redirected");
+    if (channel->redirects++ < REDIRECTS_LOGGED)
+        log_media(channel, "redirected");
 }
 
 /* Between runs of the session, when it is here. */

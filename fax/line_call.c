@@ -25,7 +25,10 @@
 #include "fax/negotiation.h"
 #include "fax/party.h"
 
-enum { REFUSALS_LOGGED = 5 }; /* per second and line */
+enum {
+    REFUSALS_LOGGED = 5, /* per second and line */
+    OFFERS_LOGGED = 20,  /* refused ones, per call */
+};
 
 enum call_state { CALL_OPENING, CALL_OFFERED, CALL_IS_LIVE };
 
@@ -40,6 +43,7 @@ struct line_call {
     char answer[SDP_TEXT_MAX]; /* for the 200; empty: we make the offer */
     size_t answer_length;
     const char *why; /* the dialog ended, in words; a literal */
+    int offers_refused;
 };
 
 /* ---- the INVITE --------------------------------------------------------------------------------
@@ -326,6 +330,7 @@ static int on_answer(void *user, const char *text, size_t length)
     struct line_call *call = user;
     struct channel *channel = call->channel;
     enum sdp_kind before = call->talk.now;
+    enum sdp_kind offered = call->talk.offered;
     int rc = negotiation_take_answer(&call->talk, text, length, &call->plan);
 
     if (call->state == CALL_OFFERED) {
@@ -338,8 +343,9 @@ static int on_answer(void *user, const char *text, size_t length)
     if (rc != 0) {
         log_info("offer not taken fax=%s call=%s: %s; the call goes on as it is", channel->fax_id,
                  LOG_ESCAPED(channel->call_ref), error_text(rc));
-        /* A refusal in the answer has closed the stream: open audio again. */
-        if (rc == ERROR_UNSUPPORTED && before == SDP_AUDIO)
+        /* A refusal in the answer has closed the stream: open audio again. Only once: who refuses
+         * that too would be asked for ever. */
+        if (rc == ERROR_UNSUPPORTED && before == SDP_AUDIO && offered == SDP_T38)
             line_sip_post(channel->shared->lines, LINE_SWITCH_FAILED, channel, rc);
         return 0;
     }
@@ -368,9 +374,10 @@ static int on_offer(void *user, const char *text, size_t length, char *out, size
     rc = negotiation_answer(&call->talk, text, length, session_can_switch(channel->session), out,
                             size, &plan);
     if (rc < 0) {
-        log_info("re-INVITE refused fax=%s call=%s: %s", channel->fax_id,
-                 LOG_ESCAPED(channel->call_ref),
-                 rc == ERROR_UNSUPPORTED ? "not possible now" : error_text(rc));
+        if (call->offers_refused++ < OFFERS_LOGGED)
+            log_info("re-INVITE refused fax=%s call=%s: %s", channel->fax_id,
+                     LOG_ESCAPED(channel->call_ref),
+                     rc == ERROR_UNSUPPORTED ? "not possible now" : error_text(rc));
         return rc;
     }
     call->plan = plan;
