@@ -163,9 +163,11 @@ static void deliver_child(const struct spool_rig *rig, int fd)
         }
         if (spool_claim(spool, INT64_MAX - LEASE, LEASE, &delivery, 1) != 1)
             break;
-        report(fd, 'S', delivery.fax_id, 0);
         connected.delivery_id = result.delivery_id = delivery.id;
-        if (spool_attempt_add(spool, &connected) != 0 || spool_finish(spool, &result) != 0)
+        if (spool_attempt_add(spool, &connected) != 0)
+            _exit(3);
+        report(fd, 'S', delivery.fax_id, 0);
+        if (spool_finish(spool, &result) != 0)
             _exit(3);
         report(fd, 'D', delivery.fax_id, 0);
     }
