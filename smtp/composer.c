@@ -31,6 +31,7 @@ struct composer {
     pthread_cond_t changed;
     bool kicked, draining, stopping, busy;
     int64_t again_ms; /* monotonic: when the last failure is due again; INT64_MAX: none */
+    int64_t pause_ms; /* monotonic: nothing is composed before */
 };
 
 static void choose_route(const struct tables *tables, const struct spool_fax *fax,
@@ -61,28 +62,44 @@ static int make_deliveries(struct composer *composer, const struct tables *table
                               clock_wall_ms());
 }
 
+/* False where it is no fault of the fax: no space, a busy database, compose does not run. It must
+ * not end in a plain mail only because that lasted a while. */
+static bool is_own_fault(int error)
+{
+    return error != ERROR_FULL && error != ERROR_BUSY && error != ERROR_STATE;
+}
+
 static void note_failure(struct composer *composer, const struct tables *tables,
                          const struct spool_fax *fax, bool plain, int error, const char *why)
 {
     int64_t again_ms = (int64_t)AGAIN_MS
                        << (fax->compose_failures < TRIES ? fax->compose_failures : TRIES);
 
-    if (again_ms > tables->retry.wait_ms)
-        again_ms = tables->retry.wait_ms;
+    bool counts = is_own_fault(error);
+    int recorded;
+
     if (error == ERROR_FULL)
         again_ms = AGAIN_FULL_MS;
-    else if (plain)
+    if (again_ms > tables->retry.wait_ms)
+        again_ms = tables->retry.wait_ms;
+    if (plain && counts)
         again_ms = AGAIN_PLAIN_MS;
     log_error("message not composed fax=%s plain=%s failures=%d: %s: %s", fax->call.fax_id,
-              plain ? "yes" : "no", fax->compose_failures + 1, error_text(error), LOG_ESCAPED(why));
-    if (plain || error == ERROR_FULL)
+              plain ? "yes" : "no", fax->compose_failures + counts, error_text(error),
+              LOG_ESCAPED(why));
+    if (!counts)
+        engine_alarm(composer->engine, "faxes wait, no mail can be made of them now: %s: %.100s",
+                     error_text(error), LOG_ESCAPED(why));
+    else if (plain)
         engine_alarm(composer->engine,
                      "a fax cannot be made into a mail, its pages lie in %s; after mending the "
                      "cause: faxpost retry %s",
                      fax->folder, fax->call.fax_id);
-    spool_fax_compose_failed(composer->engine->spool, fax->call.fax_id, why,
-                             clock_wall_ms() + again_ms);
+    recorded = spool_fax_compose_failed(composer->engine->spool, fax->call.fax_id, why,
+                                        clock_wall_ms() + again_ms, counts);
     pthread_mutex_lock(&composer->lock);
+    if (recorded < 0) /* it is still due: without a pause it would be tried without end */
+        composer->pause_ms = clock_monotonic_ms() + again_ms;
     if (clock_monotonic_ms() + again_ms < composer->again_ms)
         composer->again_ms = clock_monotonic_ms() + again_ms;
     pthread_mutex_unlock(&composer->lock);
@@ -143,7 +160,7 @@ static void *run(void *arg)
     while (fax != NULL && !composer->stopping) {
         int error;
 
-        if (composer->draining || !composer->kicked) {
+        if (composer->draining || !composer->kicked || clock_monotonic_ms() < composer->pause_ms) {
             rest(composer);
             continue;
         }

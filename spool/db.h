@@ -49,7 +49,8 @@ int db_fax_insert(struct db *db, const struct spool_fax *fax, const struct db_pa
 int db_fax_get(struct db *db, const char *fax_id, struct spool_fax *out);
 int db_fax_list(struct db *db, const char *before, struct spool_fax *out, int most);
 int db_fax_to_compose(struct db *db, int64_t now_ms, struct spool_fax *out);
-int db_fax_compose_failed(struct db *db, const char *fax_id, const char *why, int64_t due_ms);
+int db_fax_compose_failed(struct db *db, const char *fax_id, const char *why, int64_t due_ms,
+                          bool counts);
 int db_fax_composed(struct db *db, const char *fax_id, const char *route, const char *message_id,
                     const char *envelope_from, int64_t message_bytes);
 

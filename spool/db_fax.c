@@ -204,13 +204,15 @@ int db_fax_to_compose(struct db *db, int64_t now_ms, struct spool_fax *out)
     return db_one_or_not_found(read_faxes(db, statement, out, 1));
 }
 
-int db_fax_compose_failed(struct db *db, const char *fax_id, const char *why, int64_t due_ms)
+int db_fax_compose_failed(struct db *db, const char *fax_id, const char *why, int64_t due_ms,
+                          bool counts)
 {
     struct sqlite3_stmt *statement = db_fetch(db, Q_FAX_COMPOSE_FAILED);
 
-    db_bind_text(db, statement, 1, why);
-    db_bind_number(db, statement, 2, due_ms);
-    db_bind_text(db, statement, 3, fax_id);
+    db_bind_number(db, statement, 1, counts);
+    db_bind_text(db, statement, 2, why);
+    db_bind_number(db, statement, 3, due_ms);
+    db_bind_text(db, statement, 4, fax_id);
     return db_change_one(db, statement, ERROR_NOT_FOUND);
 }
 

@@ -114,8 +114,8 @@ const char *const db_queries[Q_COUNT] = {
     [Q_FAX_TO_COMPOSE] = "SELECT " FAX_COLUMNS " FROM fax"
                          " WHERE state = 'taken' AND (compose_due_ms <= $1 OR compose_due_ms > $2)"
                          " ORDER BY fax_id LIMIT 1",
-    [Q_FAX_COMPOSE_FAILED] = "UPDATE fax SET compose_failures = compose_failures + 1, error = $1,"
-                             " compose_due_ms = $2 WHERE fax_id = $3 AND state = 'taken'",
+    [Q_FAX_COMPOSE_FAILED] = "UPDATE fax SET compose_failures = compose_failures + $1, error = $2,"
+                             " compose_due_ms = $3 WHERE fax_id = $4 AND state = 'taken'",
     [Q_FAX_COMPOSED] = "UPDATE fax SET state = 'composed', route = $1, message_id = $2,"
                        " envelope_from = $3, message_bytes = $4"
                        " WHERE fax_id = $5 AND state = 'taken'",

@@ -270,20 +270,22 @@ struct compose_failure {
     const char *fax_id;
     const char *why;
     int64_t due_ms;
+    bool counts;
 };
 
 static int compose_failed(struct db *db, void *arg)
 {
     const struct compose_failure *failure = arg;
 
-    return db_fax_compose_failed(db, failure->fax_id, failure->why, failure->due_ms);
+    return db_fax_compose_failed(db, failure->fax_id, failure->why, failure->due_ms,
+                                 failure->counts);
 }
 
 int spool_fax_compose_failed(struct spool *spool, const char *fax_id, const char *why,
-                             int64_t due_ms)
+                             int64_t due_ms, bool counts)
 {
     char text[SPOOL_REPLY_MAX];
-    struct compose_failure failure = {fax_id, text, due_ms};
+    struct compose_failure failure = {fax_id, text, due_ms, counts};
 
     text_copy(text, sizeof text, why);
     text_printable(text);

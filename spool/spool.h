@@ -100,9 +100,10 @@ int spool_fax_list(struct spool *spool, const char *before, struct spool_fax *ou
 /* Oldest fax in state SPOOL_FAX_TAKEN whose compose is due. ERROR_NOT_FOUND. */
 int spool_fax_to_compose(struct spool *spool, int64_t now_ms, struct spool_fax *out);
 
-/* Compose failed: counted, tried again at due_ms. */
+/* Compose failed: counted where it was for the fax (and not, say, a full disk); tried again at
+ * due_ms. */
 int spool_fax_compose_failed(struct spool *spool, const char *fax_id, const char *why,
-                             int64_t due_ms);
+                             int64_t due_ms, bool counts);
 
 /* message.eml is durable: state COMPOSED and its deliveries, due at once, in one commit. A
  * recipient named twice gets one delivery. ERROR_NOT_FOUND, or ERROR_STATE when it was composed

@@ -147,7 +147,7 @@ static void test_end_while_waiting(void **state)
     (void)state;
     assert_int_equal(compose_client_new(&client, settings, stuck), 0);
     assert_int_equal(thread_start(&thread, "close", close_later, client), 0);
-    assert_int_equal(ask(client, &bytes, why, sizeof why), ERROR_CLOSED);
+    assert_int_equal(ask(client, &bytes, why, sizeof why), ERROR_STATE);
     assert_non_null(strstr(why, "not running"));
     thread_join(thread);
     compose_client_free(client);

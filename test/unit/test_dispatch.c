@@ -42,6 +42,7 @@ struct world {
     struct spool *spool;
     struct dispatch *dispatch;
     atomic_int compose_failures; /* of the next calls */
+    atomic_int compose_error;    /* theirs; 0: ERROR_LIBRARY */
     atomic_int composed, plain;
 };
 
@@ -56,7 +57,8 @@ static int compose(void *user, const struct spool_fax *fax, const struct route *
     if (atomic_load(&world->compose_failures) > 0) {
         atomic_fetch_sub(&world->compose_failures, 1);
         text_copy(why, size, "told to fail");
-        return ERROR_LIBRARY;
+        return atomic_load(&world->compose_error) < 0 ? atomic_load(&world->compose_error)
+                                                      : ERROR_LIBRARY;
     }
     atomic_fetch_add(plain ? &world->plain : &world->composed, 1);
     fd = file_open_folder(AT_FDCWD, fax->folder);
@@ -458,6 +460,23 @@ static void test_compose_failures(void **state)
     world_close(&world);
 }
 
+/* A full disk is no fault of the fax: it does not become a plain mail for it. */
+static void test_compose_full(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_open(&world);
+    atomic_store(&world.compose_failures, 4);
+    atomic_store(&world.compose_error, ERROR_FULL);
+    receive_fax(&world, "5552000", NULL);
+    world_start(&world, SETTINGS_BUT("[retry]\nwait = 100ms\n"), NULL, NULL);
+    wait_count(&world, 1, 0);
+    assert_int_equal(atomic_load(&world.plain), 0);
+    assert_int_equal(atomic_load(&world.composed), 1);
+    world_close(&world);
+}
+
 /* More faxes than workers, more workers than connections: each mail once. */
 static void test_many(void **state)
 {
@@ -618,6 +637,7 @@ int main(void)
         cmocka_unit_test(test_uncertain),
         cmocka_unit_test(test_warning),
         cmocka_unit_test(test_compose_failures),
+        cmocka_unit_test(test_compose_full),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_claimed_once),
         cmocka_unit_test(test_clock_set_back),

@@ -163,8 +163,9 @@ static void composing(void **state)
     assert_int_equal(spool_take_over(spool, 10), 2);
     assert_int_equal(spool_fax_to_compose(spool, NOW, &fax), 0);
     assert_string_equal(fax.call.fax_id, first);
-    assert_int_equal(spool_fax_compose_failed(spool, first, "the decoder\ndied", NOW + 5000), 0);
-    assert_int_equal(spool_fax_compose_failed(spool, "nothing", "x", NOW), ERROR_NOT_FOUND);
+    assert_int_equal(spool_fax_compose_failed(spool, first, "the decoder\ndied", NOW + 5000, true),
+                     0);
+    assert_int_equal(spool_fax_compose_failed(spool, "nothing", "x", NOW, true), ERROR_NOT_FOUND);
     assert_int_equal(spool_fax_to_compose(spool, NOW, &fax), 0);
     assert_string_equal(fax.call.fax_id, second);
     assert_int_equal(spool_fax_to_compose(spool, NOW + 5000, &fax), 0);
@@ -175,9 +176,11 @@ static void composing(void **state)
     assert_int_equal(spool_fax_to_compose(spool, NOW, &fax), 0);
     assert_string_equal(fax.call.fax_id, first);
     assert_int_equal(fax.compose_failures, 0);
-    assert_int_equal(spool_fax_compose_failed(spool, first, "x", NOW + (INT64_C(1) << 40)), 0);
+    assert_int_equal(spool_fax_compose_failed(spool, first, "x", NOW + (INT64_C(1) << 40), false),
+                     0);
     assert_int_equal(spool_fax_to_compose(spool, NOW, &fax), 0); /* the clock was set back */
     assert_string_equal(fax.call.fax_id, first);
+    assert_int_equal(fax.compose_failures, 0);
 
     assert_int_equal(spool_fax_composed(spool, first, "r", "m", "e", 1, to, 0, NOW), ERROR_FORMAT);
     assert_int_equal(spool_fax_composed(spool, "nothing", "r", "m", "e", 1, to, 1, NOW),
