@@ -503,7 +503,7 @@ int dispatch_start(struct dispatch **out, struct spool *spool, const struct conf
     pthread_mutex_init(&dispatch->lock, NULL);
     pthread_mutex_init(&dispatch->engine.lock, NULL);
     thread_condition_init(&dispatch->work);
-    error = submit_esmtp.prepare();
+    error = submit_prepare();
     if (error == 0)
         error = tables_load(&dispatch->engine.tables, faxpost, servers, bypass, log_problem, NULL);
     if (error == 0)

@@ -6,8 +6,16 @@
 
 const struct submit_transport *submit_transport_for(const struct server *server)
 {
-    (void)server; /* implicit TLS and XOAUTH2 will have one of their own */
+    if (server->tls == SERVER_TLS_IMPLICIT || server->auth == SERVER_AUTH_XOAUTH2)
+        return &submit_curl;
     return &submit_esmtp;
+}
+
+int submit_prepare(void)
+{
+    int error = submit_esmtp.prepare();
+
+    return error == 0 ? submit_curl.prepare() : error;
 }
 
 const struct failure *submit_failure_of(const struct submit_request *request,

@@ -46,6 +46,7 @@ struct submit_result {
     struct failure failure;
     int local_error; /* negative: it failed on our side (file, memory), no server is to blame */
     bool greeted;    /* the server gave a greeting: it lives */
+    bool again;      /* a token was out of date and there is a newer one: connect once more */
 };
 
 /* What a transport keeps for a server: TLS context, password. */
@@ -68,7 +69,11 @@ struct submit_transport {
 /* The transport that serves a server. */
 const struct submit_transport *submit_transport_for(const struct server *server);
 
-extern const struct submit_transport submit_esmtp;
+/* prepare() of all of them. */
+int submit_prepare(void);
+
+extern const struct submit_transport submit_esmtp; /* plain and STARTTLS */
+extern const struct submit_transport submit_curl;  /* TLS from the first octet; XOAUTH2 */
 
 /* How it went for one recipient: its own reply where that was a refusal, else the whole. */
 const struct failure *submit_failure_of(const struct submit_request *request,

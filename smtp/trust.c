@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trust.c - everything is set in the context, because libesmtp makes the SSL object itself: the
- * name for SNI comes in by the info callback, the name to verify by the context's parameters.
+ * trust.c - everything is set in the context, because the libraries make the SSL object themselves:
+ * the name to verify comes in by the context's parameters, and the name for SNI, which libesmtp
+ * knows nothing of, by the info callback.
  */
 #include "smtp/trust.h"
 
@@ -22,6 +23,7 @@ struct trust {
     SSL_CTX *context;
     char host[SERVER_TEXT_MAX];
     bool is_name; /* not an address: SNI is sent */
+    bool pinned;  /* fingerprint is set */
     unsigned char fingerprint[32];
 };
 
@@ -109,19 +111,27 @@ static int load_authorities(SSL_CTX *context, const struct server *server, char 
     return 0;
 }
 
-static int set_verification(struct trust *trust, const struct server *server)
+static void read_host(struct trust *trust, const struct server *server)
 {
-    X509_VERIFY_PARAM *parameters = SSL_CTX_get0_param(trust->context);
     unsigned char address[16];
     size_t i;
 
-    SSL_CTX_set_verify(trust->context, SSL_VERIFY_PEER, note_verification);
+    text_copy(trust->host, sizeof trust->host, server->host);
     trust->is_name = inet_pton(AF_INET, trust->host, address) != 1 &&
                      inet_pton(AF_INET6, trust->host, address) != 1;
-    if (server->fingerprint[0] != '\0') {
-        for (i = 0; i < sizeof trust->fingerprint; i++)
-            sscanf(server->fingerprint + 2 * i, "%2hhx", &trust->fingerprint[i]);
-        SSL_CTX_set_cert_verify_callback(trust->context, check_fingerprint, trust);
+    trust->pinned = server->fingerprint[0] != '\0';
+    for (i = 0; trust->pinned && i < sizeof trust->fingerprint; i++)
+        sscanf(server->fingerprint + 2 * i, "%2hhx", &trust->fingerprint[i]);
+}
+
+static int set_verification(struct trust *trust, SSL_CTX *context)
+{
+    X509_VERIFY_PARAM *parameters = SSL_CTX_get0_param(context);
+
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, note_verification);
+    if (trust->pinned) {
+        SSL_CTX_set_cert_verify_callback(context, check_fingerprint, trust);
         return 0;
     }
     X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
@@ -138,7 +148,7 @@ int trust_new(struct trust **out, const struct server *server, char *why, size_t
     text_copy(why, why_size, "the TLS library refused its settings");
     if (trust == NULL)
         return ERROR_MEMORY;
-    text_copy(trust->host, sizeof trust->host, server->host);
+    read_host(trust, server);
     trust->context = SSL_CTX_new(TLS_client_method());
     if (trust->context == NULL)
         goto out;
@@ -146,11 +156,10 @@ int trust_new(struct trust **out, const struct server *server, char *why, size_t
     SSL_CTX_set_info_callback(trust->context, set_name);
     /* libesmtp reads before it writes when a TLS 1.3 session ticket arrives just then, and waits
      * for an answer to an EHLO it has not sent: TLS 1.2 has no such tickets. */
-    SSL_CTX_set_min_proto_version(trust->context, TLS1_2_VERSION);
     SSL_CTX_set_max_proto_version(trust->context, TLS1_2_VERSION);
     error = load_authorities(trust->context, server, why, why_size);
     if (error == 0)
-        error = set_verification(trust, server);
+        error = set_verification(trust, trust->context);
 out:
     if (error < 0) {
         trust_free(trust);
@@ -171,4 +180,15 @@ void trust_free(struct trust *trust)
 SSL_CTX *trust_context(const struct trust *trust)
 {
     return trust->context;
+}
+
+int trust_apply(struct trust *trust, SSL_CTX *context)
+{
+    SSL_CTX_set1_cert_store(context, SSL_CTX_get_cert_store(trust->context));
+    return set_verification(trust, context);
+}
+
+bool trust_is_pinned(const struct trust *trust)
+{
+    return trust->pinned;
 }

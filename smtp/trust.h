@@ -6,6 +6,7 @@
 #define FAXPOST_SMTP_TRUST_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "policy/server.h"
@@ -21,6 +22,13 @@ void trust_free(struct trust *trust);
 
 /* The context; sets the server's name (SNI) and checks certificate and name in the handshake. */
 SSL_CTX *trust_context(const struct trust *trust);
+
+/* The same authorities and checks for a context that a library made; the server's name (SNI) is
+ * that library's to send. trust must outlive it. ERROR_LIBRARY. */
+int trust_apply(struct trust *trust, SSL_CTX *context);
+
+/* One certificate by its fingerprint, whatever its names are. */
+bool trust_is_pinned(const struct trust *trust);
 
 /* Why the last handshake on this thread failed, after trust_forget() at its beginning. */
 void trust_forget(void);
