@@ -2,6 +2,7 @@
 /*
  * command_servers.c - faxpost servers: shows and rewrites the list of SMTP servers.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,11 @@
 #include "policy/rank.h"
 #include "policy/server.h"
 #include "src/control_commands.h"
+#include "src/control_json.h"
+#include "src/server_probe.h"
 #include "src/table.h"
 
-enum { RANK_MOST = 10000, KEY_MAX = 64, WHAT_MAX = 200 };
+enum { RANK_MOST = 10000, KEY_MAX = 64, WHAT_MAX = 200, PROBE_STEP_MS = 30000 };
 
 static const char usage[] =
     "usage: faxpost servers list\n"
@@ -321,6 +324,101 @@ static int run_remove(struct table *table, char *const *word, int count)
     return table_print(table->options, failed != NULL ? failed : table_commit(table), what);
 }
 
+/* ---- check ---------------------------------------------------------------------------------- */
+
+static json_t *probe_json(const struct server *server, const struct probe *probe)
+{
+    json_t *steps = json_array();
+    int i;
+
+    for (i = 0; i < probe->count; i++)
+        json_array_append_new(
+            steps, json_pack("{s:s, s:b, s:o}", "stage", failure_stage_text(probe->step[i].stage),
+                             "ok", probe->step[i].fine, "text", json_text(probe->step[i].text)));
+    return json_pack("{s:s, s:i, s:s, s:b, s:o}", "name", server->name, "rank", server->rank,
+                     "address", probe->address, "ok", probe->fine, "steps", steps);
+}
+
+static void print_probe(const struct server *server, const struct probe *probe)
+{
+    char name[CELL_MAX];
+    char stage[CELL_MAX];
+    int i;
+
+    printf("%s, rank %d: %s\n", line_of(name, server->name), server->rank,
+           probe->fine ? "fine" : "TROUBLE");
+    for (i = 0; i < probe->count; i++) {
+        printf("  %s %s ", probe->step[i].fine ? "ok  " : "FAIL",
+               cell(stage, failure_stage_text(probe->step[i].stage), 10));
+        print_clean(stdout, probe->step[i].text);
+        putchar('\n');
+    }
+    fflush(stdout);
+}
+
+/* Probes the one of that name, or all (NULL); true when all of them are fine. */
+static bool probe_list(const struct table *table, const struct server_list *list, const char *name,
+                       json_t *results)
+{
+    const struct conf *conf = table->settings->file[SETTINGS_FAXPOST];
+    const char *hello = conf_text(conf, "mail", NULL, "hello");
+    int64_t limit_ms = conf_number(conf, "timeouts", NULL, "command");
+    struct resolver *resolver = NULL;
+    struct deadline_thread *deadlines = NULL;
+    char hostname[256];
+    bool fine = resolver_start(&resolver) == 0 && deadline_start(&deadlines) == 0;
+    int i;
+
+    signal(SIGPIPE, SIG_IGN);
+    settings_hostname(table->settings, hostname, sizeof hostname);
+    for (i = 0; deadlines != NULL && i < list->count; i++) {
+        const struct server *server = &list->server[i];
+        struct probe probe;
+
+        if (name != NULL && strcmp(name, server->name) != 0)
+            continue;
+        probe_server(&probe, server, hello != NULL ? hello : hostname,
+                     limit_ms < PROBE_STEP_MS ? limit_ms : PROBE_STEP_MS, resolver, deadlines);
+        fine = fine && probe.fine;
+        json_array_append_new(results, probe_json(server, &probe));
+        if (!table->options->json)
+            print_probe(server, &probe);
+    }
+    deadline_stop(deadlines);
+    resolver_stop(resolver);
+    return fine;
+}
+
+static int run_check(struct table *table, char *const *word, int count)
+{
+    struct server_list *list = NULL;
+    json_t *failed = list_of(table, &list);
+    json_t *results = json_array();
+    bool fine = false;
+
+    if (failed == NULL && count > 0 && server_list_find(list, word[0]) < 0)
+        failed = no_such_server(table, word[0]);
+    /* As the account of the roles: it is what must be able to read passwords and certificates. */
+    if (failed == NULL && command_become_account(table->options) < 0)
+        failed = control_failure(ERROR_DENIED, "cannot become the account that faxpost runs as");
+    if (failed == NULL) {
+        fine = probe_list(table, list, count > 0 ? word[0] : NULL, results);
+        if (table->options->json) {
+            json_t *reply = json_pack("{s:b, s:O}", "ok", fine, "servers", results);
+
+            command_print_json(reply);
+            json_decref(reply);
+        } else if (list->count == 0) {
+            print_none(table);
+        }
+    }
+    json_decref(results);
+    server_list_free(list);
+    if (failed != NULL)
+        return table_print(table->options, failed, "");
+    return fine ? EXIT_FINE : EXIT_TROUBLE;
+}
+
 static const struct {
     const char *name;
     int (*run)(struct table *table, char *const *word, int count);
@@ -329,7 +427,7 @@ static const struct {
 } actions[] = {
     {"list", run_list, 0, 0, false},    {"add", run_add, 2, 64, true},
     {"set", run_set, 2, 64, true},      {"move", run_move, 2, 2, true},
-    {"remove", run_remove, 1, 1, true},
+    {"remove", run_remove, 1, 1, true}, {"check", run_check, 0, 1, false},
 };
 
 int command_servers(const struct command_options *options)

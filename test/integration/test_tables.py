@@ -4,11 +4,12 @@ once in a running daemon."""
 
 import json
 import os
-import socket
-import stat
 import subprocess
+import time
 
-from harness import BUILD, Gateway, Skip, ini, sanitized, wait_for
+import postfix
+from fake import Fake
+from harness import BUILD, Skip, ini, sanitized
 
 SETTINGS = ("[gateway]\nstate_dir = state\nrun_dir = run\noperator = op@example.com\n")
 SERVERS = """\
@@ -386,3 +387,69 @@ def test_a_change_by_hand_shows(box):
     rows = {s["name"]: s for s in gateway.faxpost("servers", "list")["servers"]}
     assert rows["one"]["in_force"] and not rows["two"]["in_force"], rows
     assert "not in force" in gateway.faxpost("servers", "list", json_=False)
+
+
+# ---- check -----------------------------------------------------------------------------------------
+
+
+def checked(conf, *words):
+    """Exit code, and {server: (fine, {stage: (fine, text)})}."""
+    done = run(conf, "servers", "check", *words, "--json")
+    reply = json.loads(done.stdout)
+    return done.returncode, {
+        server["name"]: (server["ok"], {s["stage"]: (s["ok"], s["text"]) for s in server["steps"]})
+        for server in reply["servers"]}
+
+
+@sanitized
+def test_check(box):
+    authority = postfix.Authority(box.path("ca"))
+    with open(box.path("pair.pem"), "w") as pair:
+        pair.write(open(authority.cert).read() + open(authority.key).read())
+    plain = Fake(box)
+    login = Fake(box, login="me:secret")
+    tls = Fake(box, cert=box.path("pair.pem"), login="me:secret")
+    mute, rude = Fake(box), Fake(box)
+    mute.fail({"greeting": "hang"})
+    rude.fail({"ehlo": "control"})
+    closed = box.port()
+    for name, text in (("right", "secret\n"), ("wrong", "guess\n")):
+        box.write(name, text)
+        os.chmod(box.path(name), 0o644)
+    who = {"host": "localhost", "auth": "plain", "user": "me", "password_file": box.path("right")}
+    table_ = {
+        "plain": {"host": "127.0.0.1", "port": plain.port},
+        "login": dict(who, port=login.port, host="127.0.0.1", auth="login"),
+        "wrong": dict(who, port=login.port, host="127.0.0.1", password_file=box.path("wrong")),
+        "tls": dict(who, port=tls.port, tls="starttls", ca_file=authority.ca),
+        "stranger": dict(who, port=tls.port, tls="starttls"),
+        "notls": {"host": "127.0.0.1", "port": plain.port, "tls": "starttls"},
+        "hint": {"host": "127.0.0.1", "port": tls.port},
+        "mute": {"host": "127.0.0.1", "port": mute.port},
+        "rude": {"host": "127.0.0.1", "port": rude.port},
+        "closed": {"host": "127.0.0.1", "port": closed},
+        "nowhere": {"host": "no-such-name.invalid"},
+    }
+    conf = folder(box, ini({f"server {name}": dict(keys, rank=rank + 1)
+                            for rank, (name, keys) in enumerate(table_.items())}))
+    with open(conf, "a") as file:
+        file.write("[timeouts]\ncommand = 2s\n")
+    began = time.monotonic()
+    code, result = checked(conf)
+    assert time.monotonic() - began < 30 and code == 1
+    for name, fine, stage, words in [
+            ("plain", True, "EHLO", "250"), ("login", True, "AUTH", "235"),
+            ("wrong", False, "AUTH", "535"), ("tls", True, "STARTTLS", "TLSv1"),
+            ("tls", True, "AUTH", "235"), ("stranger", False, "STARTTLS", "certificate"),
+            ("notls", False, "STARTTLS", "not offer"), ("hint", True, "STARTTLS", "tls = starttls"),
+            ("mute", False, "greeting", "no answer in time"), ("rude", False, "EHLO", "550"),
+            ("closed", False, "TCP", "refused"), ("nowhere", False, "name", "")]:
+        assert result[name][0] == fine, (name, result[name])
+        assert words in result[name][1][stage][1], (name, stage, result[name])
+    assert "\x1b" not in json.dumps(result) + run(conf, "servers", "check", "rude").stdout
+    code, result = checked(conf, "plain")
+    assert code == 0 and list(result) == ["plain"], result
+    assert not (plain.taken or login.taken or tls.taken), "no mail is sent"
+    assert run(conf, "servers", "check", "nobody").returncode == 1
+    text = run(conf, "servers", "check", "tls").stdout
+    assert "fine" in text and "secret" not in text, text
