@@ -22,6 +22,9 @@
 
 enum { ALARM_AGAIN_MS = 600000, ROWS_AT_ONCE = 32, RECORD_AGAIN_MS = 1000 };
 
+/* A report to the operator is in hand: what goes wrong with it makes no further one. */
+static _Thread_local bool no_report;
+
 struct tables *engine_tables(struct engine *engine)
 {
     struct tables *tables;
@@ -42,6 +45,10 @@ void engine_alarm(struct engine *engine, const char *format, ...)
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
+    if (no_report) {
+        log_alert("%s", text);
+        return;
+    }
     pthread_mutex_lock(&engine->lock);
     again = strcmp(text, engine->alarm) == 0 && now_ms - engine->alarm_ms < ALARM_AGAIN_MS;
     if (!again) {
@@ -49,8 +56,10 @@ void engine_alarm(struct engine *engine, const char *format, ...)
         engine->alarm_ms = now_ms;
     }
     pthread_mutex_unlock(&engine->lock);
-    if (!again)
-        log_alert("%s", text);
+    if (again)
+        return;
+    log_alert("%s", text);
+    report_add(engine->report, text, "");
 }
 
 /* ---- the log row ------------------------------------------------------------------------------
@@ -137,18 +146,31 @@ static int file_copy_of(struct engine *engine, struct job *job, bool repeat)
 /* ---- asking -----------------------------------------------------------------------------------
  */
 
+static enum bypass_decision own_decision(const struct spool_delivery *delivery)
+{
+    switch (delivery->bypass) {
+    case SPOOL_BYPASS_ALLOW: return BYPASS_ALLOW;
+    case SPOOL_BYPASS_DENY: return BYPASS_DENY;
+    case SPOOL_BYPASS_TABLE: break;
+    }
+    return BYPASS_TABLE;
+}
+
 /* The bypass table's answer, once in a turn: so it is asked again after every wait. */
 static void decide_bypass(struct engine *engine, struct job *job)
 {
     struct spool_fax fax;
-    struct bypass_query query = {.destination = job->delivery.recipient};
+    struct bypass_query query = {.destination = job->delivery.recipient,
+                                 .own = own_decision(&job->delivery)};
 
     if (job->bypass_known)
         return;
     job->bypass_known = true;
     if (job->tables->servers->count < 2)
         return;
-    if (spool_fax_get(engine->spool, job->delivery.fax_id, &fax) == 0) {
+    if (job->delivery.kind != SPOOL_KIND_FAX) {
+        query.envelope_sender = job->delivery.envelope_from;
+    } else if (spool_fax_get(engine->spool, job->delivery.fax_id, &fax) == 0) {
         query.line = fax.call.line;
         query.caller = fax.call.caller;
         query.station = fax.call.station;
@@ -404,6 +426,20 @@ static bool was_cut_off(struct engine *engine, const struct submit_result *resul
            (result->failure.event == EVENT_TIMEOUT || result->failure.event == EVENT_LOST);
 }
 
+/* A token ran out and there is a newer one: no failure of the server or of the settings yet. */
+static void note_stale_token(struct engine *engine, struct job *job, const char *server,
+                             const char *address, const struct failure *failure)
+{
+    char words[SPOOL_REPLY_MAX];
+
+    snprintf(words, sizeof words, "%s: %.480s", failure_stage_text(failure->stage), failure->text);
+    make_row(job, server, address, "token out of date", words);
+    text_copy(job->row.step, sizeof job->row.step, policy_step_text(job->step.step));
+    write_row(engine, job);
+    log_info("a token is out of date, once more with a newer one fax=%s server=%s reply=%s",
+             job->delivery.fax_id, server, LOG_ESCAPED(words));
+}
+
 static void attempt(struct engine *engine, struct job *job, int index, bool probe)
 {
     const struct server *server = &job->tables->servers->server[index];
@@ -418,6 +454,14 @@ static void attempt(struct engine *engine, struct job *job, int index, bool prob
         return;
     transmit(engine, job, index, fd, &recipient, &result);
     close(fd);
+    if (result.again && !atomic_load(&engine->stopping)) {
+        note_stale_token(engine, job, server->name, address, &result.failure);
+        fd = open_connection(engine, job, server, probe, address);
+        if (fd < 0)
+            return;
+        transmit(engine, job, index, fd, &recipient, &result);
+        close(fd);
+    }
     if (was_cut_off(engine, &result)) {
         health_release(engine->health, server->name, probe, HEALTH_NEITHER, "");
         make_row(job, server->name, address, "cut off", "faxpost stops; it is due again");
