@@ -60,6 +60,7 @@ struct session {
     uint32_t revision;
     atomic_bool dcs_seen; /* written by the owner, read by anyone */
     bool asked_t38;
+    bool moved_on; /* a DCS or image frames came since the last confirmation */
 
     struct session_page pages[PAGES_WAITING_MOST];
     int pages_waiting;
@@ -199,6 +200,7 @@ static void on_begins(void *user)
     struct session *session = user;
 
     atomic_store(&session->dcs_seen, true);
+    session->moved_on = true;
     session->revision++;
 }
 
@@ -224,8 +226,8 @@ static bool is_repeated_confirmation(const struct session *session)
 {
     const uint8_t *command = session->gate.command;
 
-    if (session->confirmed == 0)
-        return false;
+    if (session->confirmed == 0 || session->moved_on)
+        return false; /* a DCS or image came after it: the sender had its answer */
     if (frame_fcf(command, session->gate.command_length) == FCF_PPS)
         return command[FRAME_PPS_PAGE] == ((core_pages(&session->core) - 1) & 0xff);
     return session->last_answer == FCF_MCF || session->last_answer == FCF_RTP;
@@ -335,6 +337,8 @@ enum front_frame session_frame_in(struct session *session, const uint8_t *frame,
         return FRONT_SWALLOW;
     case GATE_INPUT_CORE: break;
     }
+    if (frame_fcf(frame, length) == FCF_FCD)
+        session->moved_on = true;
     if (frame_fcf(frame, length) == FCF_DCN)
         salvage(session);
     return frame_is_post_message(frame, length) ? FRONT_TO_WORKER : FRONT_TO_CORE;
@@ -523,6 +527,7 @@ static void confirm(struct session *session)
     uint8_t next = frame_next_step(session->gate.command, session->gate.command_length);
 
     session->confirmed = session->produced;
+    session->moved_on = false;
     session->last_answer = frame_fcf(session->gate.answer, session->gate.answer_length);
     session->progress_ms = session->now_ms;
     session->revision++;

@@ -414,6 +414,58 @@ static void test_page_lost_on_the_line(void **state)
     manual_free(manual);
 }
 
+/* EOM: the sender goes back to phase B, and a second document follows. The core takes a page number
+ * that begins again at 0 for a repeat of the page before, whose content it throws away. */
+static void test_second_document(void **state)
+{
+    static const struct {
+        uint8_t page, answer;
+        int stored;
+        enum call_verdict verdict;
+    } table[] = {
+        {1, FCF_MCF, 2, CALL_COMPLETE},
+        {0, FCF_DCN, 1, CALL_PARTIAL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct manual *manual = ecm_call();
+
+        for (int n = 0; n < 4; n++)
+            send_fcd(manual, (uint8_t)n, 0x35, 256);
+        assert_int_equal(send_pps(manual, FCF_EOM, 0, 0, 4), FCF_MCF);
+        assert_int_equal(manual_stored(manual), 1);
+        manual_begin(manual, NULL, 0);
+        assert_int_equal(manual_expect(manual, 5000), FCF_CFR);
+        manual_wait(manual, 500);
+        for (int n = 0; n < 4; n++)
+            send_fcd(manual, (uint8_t)n, 0x53, 256);
+        assert_int_equal(send_pps(manual, FCF_EOP, table[i].page, 0, 4), table[i].answer);
+        assert_int_equal(manual_stored(manual), table[i].stored);
+        manual_wait(manual, 60000);
+        assert_true(manual_ended(manual));
+        assert_int_equal(verdict_of(manual), table[i].verdict);
+        manual_free(manual);
+    }
+}
+
+/* A sender that does not count its pages: the second one looks like the first one repeated. */
+static void test_page_number_stands_still(void **state)
+{
+    struct manual *manual = ecm_call();
+
+    (void)state;
+    for (int n = 0; n < 4; n++)
+        send_fcd(manual, (uint8_t)n, 0x35, 256);
+    assert_int_equal(send_pps(manual, FCF_MPS, 0, 0, 4), FCF_MCF);
+    manual_wait(manual, 300);
+    for (int n = 0; n < 4; n++)
+        send_fcd(manual, (uint8_t)n, 0x53, 256);
+    assert_int_equal(send_pps(manual, FCF_EOP, 0, 0, 4), FCF_DCN);
+    assert_int_equal(manual_stored(manual), 1);
+    manual_free(manual);
+}
+
 /* Packets out of a stranger's hands: every call ends, and what is confirmed was stored. The
  * packaged core alone hangs in one of fifteen of these. FAXPOST_CAMPAIGN=N runs N seeds. */
 static void test_mutated_packets(void **state)
@@ -455,6 +507,8 @@ int main(void)
         cmocka_unit_test(test_silence_ends),
         cmocka_unit_test(test_rtn_and_next_page),
         cmocka_unit_test(test_page_lost_on_the_line),
+        cmocka_unit_test(test_second_document),
+        cmocka_unit_test(test_page_number_stands_still),
         cmocka_unit_test(test_mutated_packets),
     };
 
