@@ -22,9 +22,6 @@
 
 enum { ALARM_AGAIN_MS = 600000, ROWS_AT_ONCE = 32, RECORD_AGAIN_MS = 1000 };
 
-/* A report to the operator is in hand: what goes wrong with it makes no further one. */
-static _Thread_local bool no_report;
-
 struct tables *engine_tables(struct engine *engine)
 {
     struct tables *tables;
@@ -45,10 +42,6 @@ void engine_alarm(struct engine *engine, const char *format, ...)
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    if (no_report) {
-        log_alert("%s", text);
-        return;
-    }
     pthread_mutex_lock(&engine->lock);
     again = strcmp(text, engine->alarm) == 0 && now_ms - engine->alarm_ms < ALARM_AGAIN_MS;
     if (!again) {
@@ -56,10 +49,8 @@ void engine_alarm(struct engine *engine, const char *format, ...)
         engine->alarm_ms = now_ms;
     }
     pthread_mutex_unlock(&engine->lock);
-    if (again)
-        return;
-    log_alert("%s", text);
-    report_add(engine->report, text, "");
+    if (!again)
+        log_alert("%s", text);
 }
 
 /* ---- the log row ------------------------------------------------------------------------------
@@ -146,31 +137,18 @@ static int file_copy_of(struct engine *engine, struct job *job, bool repeat)
 /* ---- asking -----------------------------------------------------------------------------------
  */
 
-static enum bypass_decision own_decision(const struct spool_delivery *delivery)
-{
-    switch (delivery->bypass) {
-    case SPOOL_BYPASS_ALLOW: return BYPASS_ALLOW;
-    case SPOOL_BYPASS_DENY: return BYPASS_DENY;
-    case SPOOL_BYPASS_TABLE: break;
-    }
-    return BYPASS_TABLE;
-}
-
 /* The bypass table's answer, once in a turn: so it is asked again after every wait. */
 static void decide_bypass(struct engine *engine, struct job *job)
 {
     struct spool_fax fax;
-    struct bypass_query query = {.destination = job->delivery.recipient,
-                                 .own = own_decision(&job->delivery)};
+    struct bypass_query query = {.destination = job->delivery.recipient};
 
     if (job->bypass_known)
         return;
     job->bypass_known = true;
     if (job->tables->servers->count < 2)
         return;
-    if (job->delivery.kind != SPOOL_KIND_FAX) {
-        query.envelope_sender = job->delivery.envelope_from;
-    } else if (spool_fax_get(engine->spool, job->delivery.fax_id, &fax) == 0) {
+    if (spool_fax_get(engine->spool, job->delivery.fax_id, &fax) == 0) {
         query.line = fax.call.line;
         query.caller = fax.call.caller;
         query.station = fax.call.station;
