@@ -76,6 +76,9 @@ const struct conf_key conf_keys_faxpost[] = {
          "Mail address that gets reports, and every fax that no route matches."),
     TEXT("gateway", false, "hostname", NULL,
          "Name of this gateway in Message-ID and headers; the system's name by default."),
+    TEXT("gateway", false, "alarm_command", NULL,
+         "Program, by its whole path, with its words split by spaces, that gets reports on its standard "
+         "input; no shell is involved."),
     CHOICE("gateway", false, "log_level", "info", "alert|error|warning|info|debug",
            "Lowest level that is logged; the roles take a change when they start."),
 
@@ -107,6 +110,8 @@ const struct conf_key conf_keys_faxpost[] = {
     NEEDED("route", true, "to", CONF_LIST, "Mail addresses that get the fax."),
     CHOICE("route", true, "attach", "pdf", "pdf|tiff|both", "What the mail carries."),
     CHOICE("route", true, "profile", "F", "F|S", "Profile of the TIFF document (RFC 3949)."),
+    CHOICE("route", true, "bypass", "table", "table|allow|deny",
+           "Who may use servers other than the first: as bypass.ini says, or this decision for these faxes."),
 
     TEXT("mail", false, "from", "Fax from {caller} <faxpost@{hostname}>", "Template of the From header."),
     TEXT("mail", false, "subject", "Fax from {caller}, {pages_text}{partial_note}",
@@ -129,6 +134,10 @@ const struct conf_key conf_keys_faxpost[] = {
     CHOICE("retry", false, "uncertain", "same", "same|next",
            "After a lost reply to the whole message: only the same server, or also the next."),
 
+    BOOL("report", false, "mail", "yes", "Mail reports to the operator; no: only the log and alarm_command tell."),
+    TIME("report", false, "every", "10min", 0, DAY,
+         "At most one report in this time; what comes meanwhile is gathered in the next."),
+
     TIME("timeouts", false, "connect", "30s", 100, 10 * MINUTE, "To connect, over all addresses of a server."),
     TIME("timeouts", false, "greeting", "5min", 100, HOUR, "For the server's greeting (RFC 5321 4.5.3.2)."),
     TIME("timeouts", false, "command", "5min", 100, HOUR, "For the reply to a command."),
@@ -142,6 +151,7 @@ const struct conf_key conf_keys_faxpost[] = {
     NUMBER("limits", false, "rows", "30000", 1000, 500000, "Most rows of a page."),
     SIZE("limits", false, "page_bytes", "32MB", 64 * KB, 64 * MB, "Largest page as stored."),
     TIME("limits", false, "stall", "90s", SECOND, HOUR, "A call without progress for this long is ended."),
+    SIZE("limits", false, "message_bytes", "50MB", 1024, GB, "Largest message that faxpost send takes."),
     NUMBER("limits", false, "workers", "8", 1, 256, "Workers that send mail."),
     NUMBER("limits", false, "queue", "256", 1, 100000, "Most deliveries held in memory; the others wait on disk."),
     TIME("limits", false, "drain", "10min", 0, DAY, "How long calls may go on when faxpostd is stopped."),

@@ -119,6 +119,7 @@ static void read_row(struct checker *checker, struct row *row, const char *name)
     text_copy(row->route.name, sizeof row->route.name, name);
     row->route.attach = (enum route_attach)conf_choice(checker->conf, "route", name, "attach");
     row->route.profile = (enum route_profile)conf_choice(checker->conf, "route", name, "profile");
+    row->route.bypass = (enum bypass_decision)conf_choice(checker->conf, "route", name, "bypass");
     for (i = 0; i < FIELDS; i++) {
         const char *pattern = conf_text(checker->conf, "route", name, fields[i]);
 

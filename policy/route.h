@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "base/conf.h"
+#include "policy/bypass.h"
 
 enum {
     ROUTE_NAME_MAX = 64,
@@ -26,6 +27,7 @@ struct route {
     int to_count; /* at least 1 */
     enum route_attach attach;
     enum route_profile profile;
+    enum bypass_decision bypass;
 };
 
 /* What is known of a fax; NULL reads as "". */

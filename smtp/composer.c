@@ -57,9 +57,9 @@ static int make_deliveries(struct composer *composer, const struct tables *table
 
     for (i = 0; i < route->to_count; i++)
         text_copy(recipients[i].address, sizeof recipients[i].address, route->to[i]);
-    return spool_fax_composed(composer->engine->spool, fax->call.fax_id, route->name, message_id,
-                              tables->envelope_from, message_bytes, recipients, route->to_count,
-                              clock_wall_ms());
+    return spool_fax_composed_as(composer->engine->spool, fax->call.fax_id, route->name, message_id,
+                                 tables->envelope_from, message_bytes, recipients, route->to_count,
+                                 clock_wall_ms(), (enum spool_bypass)route->bypass);
 }
 
 /* False where it is no fault of the fax: no space, a busy database, compose does not run. It must

@@ -268,6 +268,7 @@ static void check_clock(struct dispatch *dispatch, const struct tables *tables)
 static void check_stale(struct dispatch *dispatch, const struct tables *tables, int64_t now_ms)
 {
     char name[sizeof dispatch->stale] = "";
+    char what[256];
 
     if (spool_incoming_stale(dispatch->engine.spool, tables->stale_ms, name, sizeof name) < 0)
         name[0] = '\0';
@@ -283,12 +284,15 @@ static void check_stale(struct dispatch *dispatch, const struct tables *tables, 
     log_alert("something lies in incoming/ that cannot be taken over name=%s do=\"look into "
               "%s/incoming, and move what is no fax away\"",
               LOG_ESCAPED(name), spool_state_dir(dispatch->engine.spool));
+    snprintf(what, sizeof what, "something lies in incoming/ that cannot be taken over: %s", name);
+    report_add(dispatch->engine.report, what, "look into incoming/, and move what is no fax away");
 }
 
 static void check_space(struct dispatch *dispatch, const struct tables *tables, int64_t now_ms)
 {
     int64_t bytes = 0;
     int64_t files = 0;
+    char what[120];
     bool low;
 
     if (spool_space(dispatch->engine.spool, &bytes, &files) < 0)
@@ -306,6 +310,10 @@ static void check_space(struct dispatch *dispatch, const struct tables *tables, 
                   "[spool] keep\"",
                   (long long)bytes, (long long)tables->min_free_bytes,
                   spool_state_dir(dispatch->engine.spool));
+        snprintf(what, sizeof what, "disk space is low: %lld MB free, %lld MB is the least",
+                 (long long)bytes >> 20, (long long)tables->min_free_bytes >> 20);
+        report_add(dispatch->engine.report, what,
+                   "make room where the spool lies, or shorten [spool] keep");
     }
 }
 
@@ -432,6 +440,21 @@ int dispatch_reload(struct dispatch *dispatch, const struct conf *faxpost,
     return 0;
 }
 
+/* ---- reports ----------------------------------------------------------------------------------
+ */
+
+static struct tables *tables_of(void *user)
+{
+    return engine_tables(user);
+}
+
+static void kick_engine(void *user)
+{
+    const struct engine *engine = user;
+
+    thread_wake(engine->wake_fd);
+}
+
 /* ---- start and stop ---------------------------------------------------------------------------
  */
 
@@ -510,6 +533,9 @@ int dispatch_start(struct dispatch **out, struct spool *spool, const struct conf
         error = start_engine(&dispatch->engine);
     if (error == 0)
         error = open_inotify(dispatch);
+    if (error == 0)
+        error = report_start(&dispatch->engine.report, spool, tables_of, kick_engine,
+                             &dispatch->engine);
     if (error == 0)
         error = start_threads(dispatch, hooks, workers > WORKERS_MAX ? WORKERS_MAX : (int)workers);
     if (error < 0) {
@@ -609,6 +635,7 @@ void dispatch_stop(struct dispatch *dispatch, int grace_ms)
     for (i = 0; i < dispatch->workers; i++)
         thread_join(dispatch->worker[i]);
     composer_stop(dispatch->composer);
+    report_stop(dispatch->engine.report);
     give_back(dispatch, &dispatch->ready);
     give_back(dispatch, &dispatch->parked);
     resolver_stop(dispatch->engine.resolver);

@@ -66,6 +66,21 @@ static void read_mail(struct checker *checker, struct tables *tables, const stru
     text_copy(tables->envelope_from, sizeof tables->envelope_from, from);
 }
 
+/* A program by its whole path: no PATH decides what runs. */
+static void read_reports(struct checker *checker, struct tables *tables, const struct conf *conf)
+{
+    const char *command = conf_text(conf, "gateway", NULL, "alarm_command");
+
+    tables->report_mail = conf_bool(conf, "report", NULL, "mail");
+    tables->report_every_ms = conf_number(conf, "report", NULL, "every");
+    if (command == NULL || command[0] == '\0')
+        return;
+    if (command[0] != '/' ||
+        !text_copy(tables->alarm_command, sizeof tables->alarm_command, command))
+        count_problem(checker, conf_file(conf), conf_line(conf, "gateway", NULL, "alarm_command"),
+                      "no program: begin with its whole path, words are split by spaces");
+}
+
 static void read_numbers(struct tables *tables, const struct conf *conf)
 {
     tables->retry = (struct policy_settings){
@@ -133,6 +148,7 @@ int tables_load(struct tables **out, const struct conf *faxpost, const struct co
     errors[2] = bypass_load(&tables->bypass, bypass, count_problem, &checker);
     read_mail(&checker, tables, faxpost);
     read_numbers(tables, faxpost);
+    read_reports(&checker, tables, faxpost);
     if (errors[1] == 0) {
         tables->had_servers = tables->servers->count > 0;
         open_sessions(&checker, tables, servers);

@@ -31,6 +31,9 @@ struct tables {
     char hello[256];
     char hostname[256];
     int64_t keep_ms, stale_ms, min_free_bytes;
+    int64_t report_every_ms;
+    bool report_mail;
+    char alarm_command[512]; /* program and words by spaces; "": none */
 };
 
 /* Loads and checks all of it. servers and bypass may be NULL. Every problem is reported.

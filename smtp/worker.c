@@ -22,6 +22,9 @@
 
 enum { ALARM_AGAIN_MS = 600000, ROWS_AT_ONCE = 32, RECORD_AGAIN_MS = 1000 };
 
+/* A report to the operator is in hand: what goes wrong with it makes no further one. */
+static _Thread_local bool no_report;
+
 struct tables *engine_tables(struct engine *engine)
 {
     struct tables *tables;
@@ -42,6 +45,10 @@ void engine_alarm(struct engine *engine, const char *format, ...)
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
+    if (no_report) {
+        log_alert("%s", text);
+        return;
+    }
     pthread_mutex_lock(&engine->lock);
     again = strcmp(text, engine->alarm) == 0 && now_ms - engine->alarm_ms < ALARM_AGAIN_MS;
     if (!again) {
@@ -49,8 +56,10 @@ void engine_alarm(struct engine *engine, const char *format, ...)
         engine->alarm_ms = now_ms;
     }
     pthread_mutex_unlock(&engine->lock);
-    if (!again)
-        log_alert("%s", text);
+    if (again)
+        return;
+    log_alert("%s", text);
+    report_add(engine->report, text, "");
 }
 
 /* ---- the log row ------------------------------------------------------------------------------
@@ -137,18 +146,31 @@ static int file_copy_of(struct engine *engine, struct job *job, bool repeat)
 /* ---- asking -----------------------------------------------------------------------------------
  */
 
+static enum bypass_decision own_decision(const struct spool_delivery *delivery)
+{
+    switch (delivery->bypass) {
+    case SPOOL_BYPASS_ALLOW: return BYPASS_ALLOW;
+    case SPOOL_BYPASS_DENY: return BYPASS_DENY;
+    case SPOOL_BYPASS_TABLE: break;
+    }
+    return BYPASS_TABLE;
+}
+
 /* The bypass table's answer, once in a turn: so it is asked again after every wait. */
 static void decide_bypass(struct engine *engine, struct job *job)
 {
     struct spool_fax fax;
-    struct bypass_query query = {.destination = job->delivery.recipient};
+    struct bypass_query query = {.destination = job->delivery.recipient,
+                                 .own = own_decision(&job->delivery)};
 
     if (job->bypass_known)
         return;
     job->bypass_known = true;
     if (job->tables->servers->count < 2)
         return;
-    if (spool_fax_get(engine->spool, job->delivery.fax_id, &fax) == 0) {
+    if (job->delivery.kind != SPOOL_KIND_FAX) {
+        query.envelope_sender = job->delivery.envelope_from;
+    } else if (spool_fax_get(engine->spool, job->delivery.fax_id, &fax) == 0) {
         query.line = fax.call.line;
         query.caller = fax.call.caller;
         query.station = fax.call.station;
@@ -495,6 +517,26 @@ static enum worker_end do_connect(struct engine *engine, struct job *job)
     return WORKER_DONE;
 }
 
+/* To the operator, in the server's own words. The end of a report makes no report. */
+static void report_delivery(struct engine *engine, const struct job *job, const char *what)
+{
+    char text[REPORT_TEXT_MAX];
+    char to_do[200];
+    const char *server = job->row.server[0] != '\0' ? job->row.server : job->delivery.last_server;
+    const char *reply = job->row.reply[0] != '\0' ? job->row.reply : job->delivery.last_reply;
+
+    if (job->delivery.kind == SPOOL_KIND_REPORT)
+        return;
+    snprintf(text, sizeof text, "%s: %s for %.254s; server %s said: %.400s (%.150s)", what,
+             job->delivery.fax_id, job->delivery.recipient, server[0] != '\0' ? server : "-",
+             reply[0] != '\0' ? reply : "-", job->step.reason);
+    snprintf(to_do, sizeof to_do,
+             "it lies in the mailbox; faxpost log --fax %s shows every attempt, faxpost retry or "
+             "resend tries again",
+             job->delivery.fax_id);
+    report_add(engine->report, text, to_do);
+}
+
 /* S13 and ends that are not S4: the copy first, then the operator. */
 static bool warn_operator(struct engine *engine, struct job *job, const char *what)
 {
@@ -507,6 +549,7 @@ static bool warn_operator(struct engine *engine, struct job *job, const char *wh
               job->row.server[0] != '\0' ? job->row.server : job->delivery.last_server,
               LOG_ESCAPED(job->row.reply[0] != '\0' ? job->row.reply : job->delivery.last_reply),
               job->step.reason, job->delivery.fax_id);
+    report_delivery(engine, job, what);
     return true;
 }
 
@@ -546,6 +589,7 @@ static void do_fail(struct engine *engine, struct job *job)
 
 enum worker_end worker_turn(struct engine *engine, struct job *job)
 {
+    no_report = job->delivery.kind == SPOOL_KIND_REPORT;
     job->waits_for[0] = '\0';
     if (job->tables == NULL)
         begin(engine, job);

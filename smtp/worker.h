@@ -15,6 +15,7 @@
 #include "policy/next_step.h"
 #include "smtp/deadline.h"
 #include "smtp/health.h"
+#include "smtp/report.h"
 #include "smtp/resolve.h"
 #include "smtp/tables.h"
 #include "spool/spool.h"
@@ -34,6 +35,7 @@ struct engine {
     struct resolver *resolver;
     int stop_fd; /* readable once connecting is to be given up */
     int wake_fd; /* wakes the dispatcher */
+    struct report *report; /* NULL: the log alone tells */
     atomic_bool stopping;
     pthread_mutex_t lock; /* all below */
     struct tables *tables;
