@@ -114,6 +114,13 @@ static struct policy_note *make_note(struct flow *flow, const char *server)
     return note;
 }
 
+/* The only server that is left after an uncertain end there; "" where all are. The settings of now
+ * count: an operator may open the way for those that wait for a server that does not come back. */
+static const char *pin(const struct flow *flow)
+{
+    return flow->in->settings->uncertain_next ? "" : flow->memory->pinned;
+}
+
 /* S8: the first server is for everybody, the others for whom the bypass table permits, as far as
  * the authority goes. An uncertain end leaves only the one server. Struck-off ones do not count. */
 static bool may_use(struct flow *flow, int index)
@@ -123,8 +130,8 @@ static bool may_use(struct flow *flow, int index)
 
     if (note != NULL && note->struck)
         return false;
-    if (flow->memory->pinned[0] != '\0')
-        return strcmp(flow->memory->pinned, server->name) == 0;
+    if (pin(flow)[0] != '\0')
+        return strcmp(pin(flow), server->name) == 0;
     return index == 0 || (flow->in->permitted && server->authority <= flow->in->authority);
 }
 
@@ -161,7 +168,7 @@ static int count_usable(struct flow *flow)
 /* Every server that it may use was struck off. A pinned one that left the list is not struck. */
 static bool all_struck(struct flow *flow)
 {
-    const char *pinned = flow->memory->pinned;
+    const char *pinned = pin(flow);
 
     if (count_usable(flow) > 0 || flow->in->servers->count == 0)
         return false;
@@ -277,7 +284,7 @@ static void begin_round(struct flow *flow)
 /* S8 to S10 after the server at this place. */
 static void try_next(struct flow *flow, int index, bool tried, const char *reason)
 {
-    int next = flow->memory->pinned[0] != '\0' ? -1 : next_server(flow, index + 1);
+    int next = pin(flow)[0] != '\0' ? -1 : next_server(flow, index + 1);
 
     if (next >= 0)
         connect_to(flow, next, POLICY_S10, reason);

@@ -430,6 +430,26 @@ static void test_uncertain_next(void **state)
     assert_true(world.memory.uncertain);
 }
 
+/* The operator opens the way for what waits at a server that does not come back. */
+static void test_pin_lifted(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_begin(&world, 2, true);
+    ask(&world, POLICY_BEGIN, NULL, FAILURE_NONE);
+    ask(&world, POLICY_FAILED, "one", FAILURE_UNCERTAIN);
+    world.now_ms += WAIT;
+    world.health[0] = (struct policy_health_entry){POLICY_DOWN, world.now_ms + 10000};
+    ask(&world, POLICY_BEGIN, NULL, FAILURE_NONE);
+    assert_int_equal(world.result.action, POLICY_WAIT);
+    world.settings.uncertain_next = true;
+    world.forced = true;
+    ask(&world, POLICY_BEGIN, NULL, FAILURE_NONE);
+    assert_int_equal(world.result.action, POLICY_CONNECT);
+    assert_string_equal(world.result.server, "two");
+}
+
 static void test_authority(void **state)
 {
     static const struct line script[] = {
@@ -681,6 +701,7 @@ int main(void)
         cmocka_unit_test(test_limit_of_one),
         cmocka_unit_test(test_expired_but_fresh),
         cmocka_unit_test(test_uncertain_next),
+        cmocka_unit_test(test_pin_lifted),
         cmocka_unit_test(test_authority),
         cmocka_unit_test(test_removed_server),
         cmocka_unit_test(test_no_servers),
