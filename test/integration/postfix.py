@@ -229,7 +229,9 @@ class Postfix:
             if name in os.environ:
                 environment[name] = os.environ[name]
         if self.root:
-            environment["LD_LIBRARY_PATH"] = self.root + "/usr/lib/postfix"
+            environment["LD_LIBRARY_PATH"] = ":".join(
+                [self.root + "/usr/lib/postfix"] + glob.glob(self.root + "/usr/lib/*-linux-gnu*") +
+                glob.glob(self.root + "/lib/*-linux-gnu*"))
         self.process = subprocess.Popen(
             [self.root + "/usr/lib/postfix/sbin/master", "-c", self._path("config"), "-d"],
             env=environment, stdin=subprocess.DEVNULL, stdout=open(self._path("stdout"), "w"),
