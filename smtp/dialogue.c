@@ -53,7 +53,7 @@ enum failure_stage dialogue_stage(const struct dialogue *dialogue)
         return STAGE_RCPT;
     if (dialogue->starttls_offered && dialogue->need_tls && !dialogue->tls)
         return STAGE_STARTTLS;
-    return dialogue->authenticated ? STAGE_MAIL : STAGE_EHLO;
+    return dialogue->authenticated || dialogue->later ? STAGE_MAIL : STAGE_EHLO;
 }
 
 void dialogue_fail(struct dialogue *dialogue, enum failure_stage stage, enum failure_event event,
@@ -74,6 +74,35 @@ void dialogue_end(struct dialogue *dialogue, enum failure_event event, const cha
     if (event == EVENT_TLS && stage != STAGE_STARTTLS)
         event = EVENT_LOST;
     dialogue_fail(dialogue, stage, event, words);
+}
+
+void dialogue_next(struct dialogue *dialogue, int recipients, int64_t message_bytes)
+{
+    char words[100];
+
+    dialogue->later = true;
+    dialogue->recipients = recipients;
+    dialogue->message_bytes = message_bytes;
+    dialogue->content = dialogue->content_done = dialogue->accepted = false;
+    dialogue->mail_sent = dialogue->mail_judged = false;
+    dialogue->accepted_recipients = dialogue->recipients_judged = 0;
+    dialogue->failed = false;
+    dialogue->failure = (struct failure){.stage = STAGE_MAIL};
+    if (dialogue->size_limit == 0 || message_bytes <= dialogue->size_limit)
+        return;
+    snprintf(words, sizeof words, "the server takes %lld octets, the message has %lld",
+             (long long)dialogue->size_limit, (long long)message_bytes);
+    dialogue_fail(dialogue, STAGE_MAIL, EVENT_TOO_LARGE, words);
+}
+
+bool dialogue_is_unbegun(const struct dialogue *dialogue)
+{
+    const struct failure *failure = &dialogue->failure;
+
+    if (!dialogue->later || dialogue->mail_judged || !dialogue->failed ||
+        failure->event == EVENT_TOO_LARGE)
+        return false;
+    return !dialogue->mail_sent || failure->event == EVENT_LOST || failure->code == 421;
 }
 
 void dialogue_content_done(struct dialogue *dialogue)
@@ -149,6 +178,7 @@ static bool take_command(struct dialogue *dialogue)
     if (!is_permitted(dialogue, command))
         return false;
     dialogue->in_auth = command == DIALOGUE_AUTH;
+    dialogue->mail_sent = dialogue->mail_sent || command == DIALOGUE_MAIL;
     dialogue->quit = dialogue->quit || command == DIALOGUE_QUIT;
     return await(dialogue, command);
 }
@@ -313,6 +343,7 @@ static bool take_reply(struct dialogue *dialogue)
         return true;
     case DIALOGUE_AUTH: return judge_login(dialogue);
     case DIALOGUE_MAIL:
+        dialogue->mail_judged = code != 421;
         if (code / 100 != 2)
             fail_by_reply(dialogue, STAGE_MAIL);
         return true;

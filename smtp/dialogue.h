@@ -60,7 +60,10 @@ struct dialogue {
     bool quit;          /* QUIT was sent: nothing that comes matters any more */
     bool greeted;       /* the server gave a greeting, good or bad */
     int accepted_recipients;
-    bool failed; /* failure is set */
+    bool later;       /* not the first message of the connection */
+    bool mail_sent;   /* MAIL was sent, and */
+    bool mail_judged; /* answered other than by the end of the connection */
+    bool failed;      /* failure is set */
     struct failure failure;
     struct dialogue_reply last;                        /* the last complete reply */
     struct dialogue_reply final;                       /* the one that accepted the message */
@@ -95,6 +98,12 @@ bool dialogue_received(struct dialogue *dialogue, char *data, size_t length);
 
 /* TLS stands; what the server said before is void. */
 void dialogue_tls_started(struct dialogue *dialogue);
+
+/* A further message on the same connection, after one that was accepted. */
+void dialogue_next(struct dialogue *dialogue, int recipients, int64_t message_bytes);
+
+/* Of a further message nothing was begun when the connection ended. */
+bool dialogue_is_unbegun(const struct dialogue *dialogue);
 
 /* The whole message was handed over. */
 void dialogue_content_done(struct dialogue *dialogue);

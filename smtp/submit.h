@@ -29,6 +29,8 @@ struct submit_recipient {
     struct failure failure; /* set: EVENT_NONE, the server takes the message for this recipient */
 };
 
+struct submit_result;
+
 struct submit_request {
     const char *message_path; /* lines end in CRLF; sent as it is */
     int64_t message_bytes;    /* what the file must have; 0: unknown */
@@ -37,6 +39,11 @@ struct submit_request {
     struct submit_recipient *recipients;
     int recipient_count;
     const struct submit_timeouts *timeouts;
+    /* Several messages by one connection: called when this one was taken and the connection is good
+     * for another. True: the request was filled with the next message. NULL, or a transport that
+     * never calls it: one message. Only message, sender and recipients may change. */
+    bool (*next)(void *user, const struct submit_result *result);
+    void *user;
 };
 
 struct submit_result {
@@ -46,6 +53,7 @@ struct submit_result {
     struct failure failure;
     int local_error; /* negative: it failed on our side (file, memory), no server is to blame */
     bool greeted;    /* the server gave a greeting: it lives */
+    bool not_begun;  /* a further message whose connection had ended before: no failure of it */
     bool again;      /* a token was out of date and there is a newer one: connect once more */
 };
 

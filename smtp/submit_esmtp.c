@@ -222,25 +222,6 @@ static void monitor(const char *data, int length, int writing, void *arg)
         transmission_received(core, (char *)(uintptr_t)data, (size_t)length);
 }
 
-static void take_event(smtp_session_t session, int event, void *arg, ...)
-{
-    struct transmission *core = arg;
-    va_list ap;
-
-    (void)session;
-    va_start(ap, arg);
-    if (event == SMTP_EV_STARTTLS_OK) {
-        transmission_tls_started(core);
-    } else if (event == SMTP_EV_WRONG_PEER_CERTIFICATE) {
-        /* It compares with the address it was given; the configured name was verified in the
-         * handshake, which would not stand otherwise. */
-        int *accept = va_arg(ap, int *);
-
-        *accept = 1;
-    }
-    va_end(ap);
-}
-
 /* Ends the transfer for good: the socket first, for the library would send the rest and a dot. */
 static const char *break_off(struct transmission *core, int *length)
 {
@@ -273,6 +254,47 @@ static const char *next_chunk(void **context, int *length, void *arg)
     *length = (int)n;
     errno = 0;
     return n > 0 ? transmission->chunk : NULL;
+}
+
+/* The message of the request at hand; false: out of memory. */
+static bool add_message(smtp_session_t session, struct esmtp_transmission *transmission)
+{
+    const struct submit_request *request = transmission->core.request;
+    smtp_message_t message = smtp_add_message(session);
+    int i;
+
+    if (message == NULL || !smtp_set_reverse_path(message, request->envelope_from) ||
+        !smtp_set_messagecb(message, next_chunk, transmission))
+        return false;
+    smtp_size_set_estimate(message, (unsigned long)transmission->core.length);
+    for (i = 0; i < request->recipient_count; i++)
+        if (smtp_add_recipient(message, request->recipients[i].address) == NULL)
+            return false;
+    return true;
+}
+
+static void take_event(smtp_session_t session, int event, void *arg, ...)
+{
+    struct transmission *core = arg;
+    va_list ap;
+
+    va_start(ap, arg);
+    if (event == SMTP_EV_STARTTLS_OK) {
+        transmission_tls_started(core);
+    } else if (event == SMTP_EV_MESSAGESENT) {
+        /* What is added here goes out by the same connection. */
+        if (transmission_next(core) && !add_message(session, (struct esmtp_transmission *)core)) {
+            core->local_error = ERROR_MEMORY;
+            transmission_cut(core); /* or it would go to some of its recipients */
+        }
+    } else if (event == SMTP_EV_WRONG_PEER_CERTIFICATE) {
+        /* It compares with the address it was given; the configured name was verified in the
+         * handshake, which would not stand otherwise. */
+        int *accept = va_arg(ap, int *);
+
+        *accept = 1;
+    }
+    va_end(ap);
 }
 
 static int give_login(auth_client_request_t request, char **result, int fields, void *arg)
@@ -326,8 +348,6 @@ static smtp_session_t make_session(struct esmtp_transmission *transmission, auth
     const struct submit_request *request = transmission->core.request;
     struct submit_session *own = transmission->session;
     smtp_session_t session = smtp_create_session();
-    smtp_message_t message;
-    int i;
 
     if (session == NULL)
         return NULL;
@@ -337,15 +357,8 @@ static smtp_session_t make_session(struct esmtp_transmission *transmission, auth
     smtp_set_eventcb(session, take_event, transmission);
     smtp_set_monitorcb(session, monitor, transmission, 0);
     set_timeouts(session);
-    message = smtp_add_message(session);
-    if (message == NULL || !smtp_set_reverse_path(message, request->envelope_from) ||
-        !smtp_set_messagecb(message, next_chunk, transmission) ||
-        set_login(session, login, own) < 0)
+    if (!add_message(session, transmission) || set_login(session, login, own) < 0)
         goto failed;
-    smtp_size_set_estimate(message, (unsigned long)transmission->core.length);
-    for (i = 0; i < request->recipient_count; i++)
-        if (smtp_add_recipient(message, request->recipients[i].address) == NULL)
-            goto failed;
     if (own->trust != NULL) {
         smtp_starttls_enable(session, Starttls_REQUIRED);
         smtp_starttls_set_ctx(session, trust_context(own->trust));

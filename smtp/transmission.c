@@ -16,7 +16,7 @@
 #include "smtp/login.h"
 #include "smtp/trust.h"
 
-enum { QUIT_MS = 3000 }; /* a server's answer to QUIT changes nothing any more */
+enum { QUIT_MS = 1500 }; /* a server's answer to QUIT changes nothing any more */
 
 static int open_message(struct transmission *transmission)
 {
@@ -46,6 +46,7 @@ static void report(const struct transmission *transmission, struct submit_reques
             request->recipients[i].failure = dialogue->recipient[i];
     out->local_error = transmission->local_error;
     out->greeted = dialogue->greeted;
+    out->not_begun = transmission->local_error == 0 && dialogue_is_unbegun(dialogue);
     if (dialogue->accepted) {
         out->failure = (struct failure){.stage = STAGE_FINAL, .code = dialogue->final.code};
         memcpy(out->failure.enhanced, dialogue->final.enhanced, sizeof out->failure.enhanced);
@@ -53,6 +54,20 @@ static void report(const struct transmission *transmission, struct submit_reques
     } else {
         out->failure = dialogue->failure;
     }
+}
+
+/* A message and its recipients, of which nothing is known yet. */
+static void begin_request(struct transmission *transmission)
+{
+    struct submit_request *request = transmission->request;
+    int i;
+
+    for (i = 0; i < request->recipient_count; i++)
+        request->recipients[i].failure = (struct failure){.stage = STAGE_RCPT};
+    if (request->recipient_count > SUBMIT_RECIPIENTS_MAX)
+        transmission->local_error = ERROR_LIMIT;
+    else
+        transmission->local_error = open_message(transmission);
 }
 
 static void prepare(struct transmission *transmission, int fd, struct deadline_thread *deadlines)
@@ -79,17 +94,15 @@ void transmission_run(struct transmission *transmission, const struct server *se
     int i;
 
     *out = (struct submit_result){.local_error = ERROR_MEMORY};
-    for (i = 0; i < request->recipient_count; i++)
-        request->recipients[i].failure = (struct failure){.stage = STAGE_RCPT};
-    if (transmission == NULL)
+    if (transmission == NULL) {
+        for (i = 0; i < request->recipient_count; i++)
+            request->recipients[i].failure = (struct failure){.stage = STAGE_RCPT};
         return;
+    }
     transmission->server = server;
     transmission->request = request;
     prepare(transmission, fd, deadlines);
-    if (request->recipient_count > SUBMIT_RECIPIENTS_MAX)
-        transmission->local_error = ERROR_LIMIT;
-    else
-        transmission->local_error = open_message(transmission);
+    begin_request(transmission);
     transmission->dialogue.message_bytes = transmission->length;
     if (!login_is_safe(server, fd))
         dialogue_fail(&transmission->dialogue, STAGE_AUTH, EVENT_NOT_OFFERED,
@@ -123,6 +136,26 @@ void transmission_conclude(struct transmission *transmission)
         dialogue_end(dialogue, EVENT_TIMEOUT, "no answer in time");
     else
         dialogue_end(dialogue, EVENT_LOST, "the connection was lost");
+}
+
+bool transmission_next(struct transmission *transmission)
+{
+    struct submit_request *request = transmission->request;
+    struct dialogue *dialogue = &transmission->dialogue;
+    struct submit_result result = {.local_error = 0};
+
+    if (request->next == NULL || !dialogue->accepted || transmission->broken ||
+        deadline_has_fired(transmission->deadlines, &transmission->deadline))
+        return false;
+    report(transmission, request, &result);
+    if (!request->next(request->user, &result))
+        return false;
+    close(transmission->message_fd);
+    transmission->message_fd = -1;
+    transmission->offset = transmission->length = 0;
+    begin_request(transmission);
+    dialogue_next(dialogue, request->recipient_count, transmission->length);
+    return transmission->local_error == 0 && !dialogue->failed;
 }
 
 void transmission_cut(struct transmission *transmission)

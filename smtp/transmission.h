@@ -18,7 +18,7 @@
 /* One message over one connection; belongs to the thread that sends. */
 struct transmission {
     const struct server *server;
-    const struct submit_request *request;
+    struct submit_request *request;
     struct deadline_thread *deadlines;
     struct deadline deadline;
     struct dialogue dialogue;
@@ -42,6 +42,10 @@ void transmission_run(struct transmission *transmission, const struct server *se
  * is no outcome yet, tells a deadline that fired from a connection that was lost. */
 void transmission_begin(struct transmission *transmission);
 void transmission_conclude(struct transmission *transmission);
+
+/* The message was accepted: is there another for the same connection? True: it is open and the
+ * dialogue awaits its MAIL. Once it gave false the library is to say QUIT. */
+bool transmission_next(struct transmission *transmission);
 
 /* Ends the connection: nothing that a library still writes reaches the server. */
 void transmission_cut(struct transmission *transmission);

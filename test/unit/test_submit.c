@@ -429,8 +429,8 @@ static void test_one_of_two(void **state)
     struct submit_recipient recipients[2] = {{.address = "a@example.com"},
                                              {.address = "b@example.com"}};
     char path[200];
-    struct submit_request request = {path,       0, "op@example.com", "gw.example.com",
-                                     recipients, 2, &timeouts};
+    struct submit_request request = {
+        path, 0, "op@example.com", "gw.example.com", recipients, 2, &timeouts, NULL, NULL};
     struct submit_result result;
     char address[CONNECT_ADDRESS_MAX];
     char why[200];
@@ -473,7 +473,7 @@ static void test_damaged_message(void **state)
         char path[200];
         char why[200];
         struct submit_request request = {path, cases[i].bytes, "a@b", "x", &recipient,
-                                         1,    &timeouts};
+                                         1,    &timeouts,      NULL,  NULL};
 
         snprintf(path, sizeof path, "%s/%s", folder, cases[i].name);
         describe_server(&settings, &(struct row){.name = "x"}, 1);
@@ -495,7 +495,7 @@ static void test_password_in_clear(void **state)
     struct submit_result result;
     char path[200];
     char why[200];
-    struct submit_request request = {path, 0, "a@b", "x", &recipient, 1, &timeouts};
+    struct submit_request request = {path, 0, "a@b", "x", &recipient, 1, &timeouts, NULL, NULL};
 
     (void)state;
     snprintf(path, sizeof path, "%s/small", folder);
@@ -506,6 +506,256 @@ static void test_password_in_clear(void **state)
     submit_esmtp.close(session);
     settings.password_file[0] = 'x';
     assert_int_equal(submit_esmtp.open(&session, &settings, why, sizeof why), ERROR_CONFIG);
+}
+
+/* ---- several messages by one connection -------------------------------------------------------
+ */
+
+#define AGAIN MAIL, RCPT, DATA_
+
+/* What becomes of each message; the last one's outcome is that of send(). */
+static const struct shared_row {
+    const char *name;
+    const char *script[60];
+    int messages; /* there are */
+    int asked;    /* how many of them were taken up */
+    enum failure_stage stage;
+    enum failure_event event;
+    int code;
+    enum failure_class class;
+    bool not_begun, two, big_last;
+    const char *first; /* of the reply to the first, NULL: it was taken */
+} shared_rows[] = {
+    {"three",
+     {HELLO, AGAIN, "S:250 one", AGAIN, "S:250 two", AGAIN, "S:250 three", BYE, NULL},
+     3,
+     3,
+     OK_,
+     250,
+     FAILURE_NONE,
+     .not_begun = false},
+    {"three, pipelined",
+     {GREET, "S:250-fake", "S:250 PIPELINING", AGAIN, "S:250 one", AGAIN, "S:250 two", AGAIN,
+      "S:250 three", BYE, NULL},
+     3,
+     3,
+     OK_,
+     250,
+     FAILURE_NONE,
+     .not_begun = false},
+    {"421 with the first",
+     {HELLO, AGAIN, "R:250 one\r\n421 4.3.2 enough\r\n", "HANG", NULL},
+     3,
+     1,
+     OK_,
+     250,
+     FAILURE_NONE,
+     .not_begun = false},
+    {"421 between two",
+     {HELLO, AGAIN, "S:250 one", "SLEEP 50", "C:MAIL", "S:421 4.3.2 enough", "CLOSE", NULL},
+     3,
+     2,
+     STAGE_MAIL,
+     EVENT_REPLY,
+     421,
+     FAILURE_SERVER,
+     .not_begun = true},
+    {"421 unasked between two",
+     {HELLO, AGAIN, "S:250 one", "SLEEP 50", "S:421 4.3.2 enough", "HANG", NULL},
+     3,
+     2,
+     STAGE_MAIL,
+     EVENT_REPLY,
+     421,
+     FAILURE_SERVER,
+     .not_begun = true},
+    {"dropped between two",
+     {HELLO, AGAIN, "S:250 one", "C:MAIL", "CLOSE", NULL},
+     3,
+     2,
+     STAGE_MAIL,
+     EVENT_LOST,
+     0,
+     FAILURE_TEMPORARY,
+     .not_begun = true},
+    {"reset after the first",
+     {HELLO, AGAIN, "S:250 one", "RESET", NULL},
+     3,
+     2,
+     STAGE_MAIL,
+     EVENT_LOST,
+     0,
+     FAILURE_TEMPORARY,
+     .not_begun = true},
+    {"dropped after RCPT of the second",
+     {HELLO, AGAIN, "S:250 one", MAIL, "C:RCPT", "CLOSE", NULL},
+     3,
+     2,
+     STAGE_RCPT,
+     EVENT_LOST,
+     0,
+     FAILURE_TEMPORARY,
+     .not_begun = false},
+    {"dropped after the dot of the second",
+     {HELLO, AGAIN, "S:250 one", AGAIN, "CLOSE", NULL},
+     3,
+     2,
+     STAGE_FINAL,
+     EVENT_LOST,
+     0,
+     FAILURE_UNCERTAIN,
+     .not_begun = false},
+    {"the second refused",
+     {HELLO, AGAIN, "S:250 one", AGAIN, "S:554 5.7.1 spam", BYE, NULL},
+     3,
+     2,
+     STAGE_FINAL,
+     EVENT_REPLY,
+     554,
+     FAILURE_REFUSED,
+     .not_begun = false},
+    {"MAIL of the second refused",
+     {HELLO, AGAIN, "S:250 one", "C:MAIL", "S:451 no", BYE, NULL},
+     3,
+     2,
+     STAGE_MAIL,
+     EVENT_REPLY,
+     451,
+     FAILURE_TEMPORARY,
+     .not_begun = false},
+    {"the second silent",
+     {HELLO, AGAIN, "S:250 one", MAIL, "C:RCPT", "HANG", NULL},
+     2,
+     2,
+     STAGE_RCPT,
+     EVENT_TIMEOUT,
+     0,
+     FAILURE_TEMPORARY,
+     .not_begun = false},
+    {"the second stalls",
+     {GREET, "S:250 x", AGAIN, "S:250 one", MAIL, RCPT, "C:DATA", "S:354 go", "SOME 50000", "STALL",
+      NULL},
+     2,
+     2,
+     STAGE_CONTENT,
+     EVENT_TIMEOUT,
+     0,
+     FAILURE_TEMPORARY,
+     .big_last = true},
+    {"the second too large",
+     {GREET, "S:250-fake", "S:250 SIZE 100000", AGAIN, "S:250 one", BYE, NULL},
+     2,
+     2,
+     STAGE_MAIL,
+     EVENT_TOO_LARGE,
+     0,
+     FAILURE_TOO_LARGE,
+     .big_last = true},
+    {"one of two refused, then another",
+     {HELLO, MAIL, RCPT, "C:RCPT TO:<b", "S:550 5.1.1 no", DATA_, "S:250 one", MAIL, RCPT, "C:RCPT",
+      "S:250 ok", DATA_, "S:250 two", BYE, NULL},
+     2,
+     2,
+     OK_,
+     250,
+     FAILURE_NONE,
+     .two = true},
+};
+
+struct shared_trial {
+    const struct shared_row *row;
+    pthread_t thread;
+    struct submit_request *request;
+    char *path;
+    int asked;
+    char complaint[600];
+};
+
+static bool give_next(void *user, const struct submit_result *result)
+{
+    struct shared_trial *trial = user;
+
+    if (result->failure.event != EVENT_NONE || result->failure.code != 250 || result->not_begun)
+        text_copy(trial->complaint, sizeof trial->complaint, "a message before was not taken; ");
+    if (trial->asked == trial->row->messages)
+        return false;
+    trial->asked++;
+    if (trial->row->big_last && trial->asked == trial->row->messages) {
+        snprintf(trial->path, 200, "%s/big", folder);
+        trial->request->message_bytes = (int64_t)big_length;
+    }
+    return true;
+}
+
+static void *run_shared(void *arg)
+{
+    struct shared_trial *trial = arg;
+    const struct shared_row *row = trial->row;
+    bool brief = row->event == EVENT_TIMEOUT;
+    struct smtp_script *script = smtp_script_start(row->script, 1, folder);
+    struct submit_timeouts timeouts = {30000, 30000, brief ? 3 * SHORT_MS : 30000,
+                                       brief ? SHORT_MS : 30000, 30000};
+    struct submit_recipient recipients[2] = {{.address = "a@example.com"},
+                                             {.address = "b@example.com"}};
+    struct submit_session *session = NULL;
+    struct submit_result result = {0};
+    struct submit_request request = {.envelope_from = "op@example.com",
+                                     .hello = "gw.example.com",
+                                     .recipients = recipients,
+                                     .recipient_count = row->two ? 2 : 1,
+                                     .timeouts = &timeouts,
+                                     .next = give_next,
+                                     .user = trial};
+    const struct failure *failure;
+    struct server server;
+    struct failure why;
+    char path[200];
+    char text[200];
+    char address[CONNECT_ADDRESS_MAX];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/small", folder);
+    request.message_path = trial->path = path;
+    trial->request = &request;
+    trial->asked = 1;
+    describe_server(&server, &(struct row){.name = "x"}, smtp_script_port(script));
+    submit_esmtp.open(&session, &server, text, sizeof text);
+    fd = connect_open(resolver, "127.0.0.1", smtp_script_port(script), 5000, -1, address, &why);
+    submit_esmtp.send(session, fd, deadlines, &request, &result);
+    close(fd);
+    submit_esmtp.close(session);
+    failure = submit_failure_of(&request, &result, 0);
+    smtp_script_stop(script, NULL, NULL, text, sizeof text, NULL, 0);
+    if (trial->asked != row->asked || failure->stage != row->stage ||
+        failure->event != row->event || failure->code != row->code ||
+        failure_classify(failure, NULL) != row->class || result.not_begun != row->not_begun ||
+        result.local_error != 0 || text[0] != '\0' || !result.greeted)
+        snprintf(trial->complaint, sizeof trial->complaint,
+                 "asked %d stage %s event %d code %d '%.200s' begun %d local %d; server: %s",
+                 trial->asked, failure_stage_text(failure->stage), failure->event, failure->code,
+                 failure->text, !result.not_begun, result.local_error, text);
+    return NULL;
+}
+
+static void test_shared(void **state)
+{
+    enum { COUNT = sizeof shared_rows / sizeof shared_rows[0] };
+    static struct shared_trial trials[COUNT];
+    int failed = 0;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT; i++) {
+        trials[i].row = &shared_rows[i];
+        assert_int_equal(pthread_create(&trials[i].thread, NULL, run_shared, &trials[i]), 0);
+    }
+    for (i = 0; i < COUNT; i++) {
+        pthread_join(trials[i].thread, NULL);
+        print_message("  %s%s%s\n", shared_rows[i].name, trials[i].complaint[0] != '\0' ? ": " : "",
+                      trials[i].complaint);
+        failed += trials[i].complaint[0] != '\0';
+    }
+    assert_int_equal(failed, 0);
 }
 
 /* Every address is tried, in time; a name that does not exist is told apart. */
@@ -612,6 +862,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_shared),
         cmocka_unit_test(test_one_of_two),
         cmocka_unit_test(test_damaged_message),
         cmocka_unit_test(test_password_in_clear),
