@@ -15,11 +15,16 @@
 
 #include "base/conf.h"
 
+enum { COMMAND_TO_MAX = 64 };
+
 struct command_options {
     struct conf *conf; /* faxpost.ini */
     bool json, watch, follow;
-    int limit;          /* 0: the command's own */
-    const char *id;     /* NULL: none given */
+    int limit;                 /* 0: the command's own */
+    const char *id;            /* NULL: none given */
+    const char *from, *bypass; /* NULL: none given */
+    const char *to[COMMAND_TO_MAX];
+    int to_count;
     const char *server; /* NULL: all */
     const char *output;
     const char *format; /* NULL: by the name of the output */
@@ -36,6 +41,8 @@ int command_log(const struct command_options *options);
 int command_export(const struct command_options *options);
 int command_change(const struct command_options *options, const char *command);
 int command_reload(const struct command_options *options);
+int command_send(const struct command_options *options);
+int command_resend(const struct command_options *options);
 int command_servers(const struct command_options *options);
 int command_bypass(const struct command_options *options);
 
@@ -46,6 +53,10 @@ int command_bypass(const struct command_options *options);
  * While no daemon runs the spool answers. A failure comes as a reply too; NULL never. The
  * connection stays open for the next one. */
 json_t *command_ask(const struct command_options *options, const char *command, json_t *extra);
+
+/* The same with a descriptor that goes along; it stays the caller's. */
+json_t *command_ask_with(const struct command_options *options, const char *command, json_t *extra,
+                         int fd);
 
 /* Whether a daemon is there to be asked; also true when it is there and we may not. */
 bool command_daemon_runs(const struct command_options *options);

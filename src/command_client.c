@@ -67,10 +67,37 @@ static int connect_daemon(const char *run_dir)
     return 0;
 }
 
-static bool send_line(const char *text)
+/* fd, if not negative, goes along with the first octet. */
+static ssize_t send_first(const char *text, size_t length, int fd)
+{
+    union {
+        char room[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {.room = {0}};
+    struct iovec octets = {(char *)(uintptr_t)text, length};
+    struct msghdr message = {.msg_iov = &octets, .msg_iovlen = 1};
+    struct cmsghdr *part;
+
+    if (fd >= 0) {
+        message.msg_control = control.room;
+        message.msg_controllen = sizeof control.room;
+        part = CMSG_FIRSTHDR(&message);
+        part->cmsg_level = SOL_SOCKET;
+        part->cmsg_type = SCM_RIGHTS;
+        part->cmsg_len = CMSG_LEN(sizeof fd);
+        memcpy(CMSG_DATA(part), &fd, sizeof fd);
+    }
+    return sendmsg(open_now.fd, &message, MSG_NOSIGNAL);
+}
+
+static bool send_line(const char *text, int fd)
 {
     size_t length = strlen(text);
-    size_t at = 0;
+    ssize_t first = send_first(text, length, fd);
+    size_t at = first > 0 ? (size_t)first : 0;
+
+    if (first <= 0)
+        return false;
 
     while (at < length) {
         ssize_t n = send(open_now.fd, text + at, length - at, MSG_NOSIGNAL);
@@ -101,13 +128,13 @@ static json_t *receive_line(void)
     return reply;
 }
 
-static json_t *ask_daemon(const json_t *request)
+static json_t *ask_daemon(const json_t *request, int fd)
 {
     char *text = json_dumps(request, JSON_COMPACT);
     char *line = NULL;
     json_t *reply = NULL;
 
-    if (text != NULL && asprintf(&line, "%s\n", text) >= 0 && send_line(line))
+    if (text != NULL && asprintf(&line, "%s\n", text) >= 0 && send_line(line, fd))
         reply = receive_line();
     free(line);
     free(text);
@@ -149,13 +176,15 @@ static void spool_failure(json_t **out, int error, const char *state_dir)
                     state_dir, error_text(error));
 }
 
-static json_t *ask_spool(const struct command_options *options, const json_t *request)
+static json_t *ask_spool(const struct command_options *options, const json_t *request, int fd)
 {
     const char *command = member_text(request, "command");
     const char *state_dir = conf_text(options->conf, "gateway", NULL, "state_dir");
     bool changes = strcmp(command, "retry") == 0 || strcmp(command, "cancel") == 0 ||
-                   strcmp(command, "hold") == 0 || strcmp(command, "release") == 0;
-    struct control_context context = {.may_change = true};
+                   strcmp(command, "hold") == 0 || strcmp(command, "release") == 0 ||
+                   strcmp(command, "send") == 0 || strcmp(command, "resend") == 0;
+    struct handin_settings handin;
+    struct control_context context = {.may_change = true, .message_fd = fd};
     json_t *reply = NULL;
     int error;
 
@@ -175,10 +204,18 @@ static json_t *ask_spool(const struct command_options *options, const json_t *re
         }
     }
     context.spool = open_now.spool;
+    if (handin_settings_load(&handin, options->conf) == 0)
+        context.handin = &handin;
     return control_run(&context, request);
 }
 
 json_t *command_ask(const struct command_options *options, const char *command, json_t *extra)
+{
+    return command_ask_with(options, command, extra, -1);
+}
+
+json_t *command_ask_with(const struct command_options *options, const char *command, json_t *extra,
+                         int fd)
 {
     const char *run_dir = conf_text(options->conf, "gateway", NULL, "run_dir");
     json_t *request = extra != NULL ? extra : json_object();
@@ -187,7 +224,7 @@ json_t *command_ask(const struct command_options *options, const char *command, 
 
     json_object_set_new(request, "command", json_string(command));
     if (open_now.fd >= 0)
-        reply = ask_daemon(request);
+        reply = ask_daemon(request, fd);
     else if (problem == EACCES || problem == EPERM)
         set_failure(&reply,
                     "permission denied: %s/control.sock: run this as root, as the account that "
@@ -196,7 +233,7 @@ json_t *command_ask(const struct command_options *options, const char *command, 
     else if (problem != 0 && problem != ENOENT && problem != ECONNREFUSED && problem != ENOTDIR)
         set_failure(&reply, "%s/control.sock: %s", run_dir, strerror(problem));
     else
-        reply = ask_spool(options, request);
+        reply = ask_spool(options, request, fd);
     json_decref(request);
     return reply;
 }

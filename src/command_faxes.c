@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "message/template.h"
 #include "src/command.h"
 #include "src/control_commands.h"
+#include "src/control_json.h"
 #include "src/settings.h"
 
 enum { PAIR_CHARS = 200, PAIR_BYTES = 4 * PAIR_CHARS + 8 };
@@ -15,15 +17,22 @@ enum { PAIR_CHARS = 200, PAIR_BYTES = 4 * PAIR_CHARS + 8 };
 static void print_fax_line(const json_t *fax)
 {
     const char *caller = member_text(fax, "caller");
+    bool is_fax = strcmp(member_text(fax, "kind"), "message") != 0 &&
+                  strcmp(member_text(fax, "kind"), "report") != 0;
+    const json_t *first = json_array_get(json_object_get(fax, "deliveries"), 0);
     const char *verdict = member_text(fax, "verdict");
     char text[CELL_MAX];
     char number[32];
 
     print_cell(control_id_short(member_text(fax, "id")), 12);
     print_cell(member_time(text, fax, "started", false), 16);
+    if (!is_fax)
+        caller = member_text(fax, "envelope_from");
     print_cell(caller[0] != '\0' ? caller : member_text(fax, "station"), 15);
-    print_cell(member_text(fax, "called"), 10);
+    print_cell(is_fax ? member_text(fax, "called") : member_text(first, "recipient"), 10);
     snprintf(number, sizeof number, "%lld", (long long)member_number(fax, "pages"));
+    if (!is_fax)
+        text_copy(number, sizeof number, "mail");
     print_cell(number, -5);
     printf("%s%s%s\n", fax_state(text, fax),
            strcmp(verdict, "complete") == 0 || strcmp(verdict, "empty") == 0 ? "" : ", ",
@@ -69,10 +78,25 @@ static void print_pair(const char *name, const char *text)
     printf("%-13s %s\n", name, template_clean_text(clean, sizeof clean, text, PAIR_CHARS));
 }
 
+static void print_message(const json_t *fax)
+{
+    char text[CELL_MAX];
+
+    print_pair(member_text(fax, "kind"), member_text(fax, "id"));
+    print_pair("from", member_text(fax, "envelope_from"));
+    print_pair("subject", member_text(fax, "subject"));
+    print_pair("handed in", member_time(text, fax, "started", true));
+}
+
 static void print_call(const json_t *fax)
 {
     char text[CELL_MAX];
 
+    if (strcmp(member_text(fax, "kind"), "message") == 0 ||
+        strcmp(member_text(fax, "kind"), "report") == 0) {
+        print_message(fax);
+        return;
+    }
     print_pair("fax", member_text(fax, "id"));
     print_pair("from", member_text(fax, "caller"));
     print_pair("name", member_text(fax, "caller_name"));
@@ -113,6 +137,8 @@ static void print_deliveries(const json_t *fax)
         printf("\n");
         print_pair("recipient", member_text(delivery, "recipient"));
         print_pair("state", text);
+        if (strcmp(member_text(delivery, "bypass"), "table") != 0)
+            print_pair("bypass", member_text(delivery, "bypass"));
         print_pair("due", member_time(line, delivery, "due", true));
         snprintf(text, sizeof text, "%lld", (long long)member_number(delivery, "attempts"));
         print_pair("attempts", text);
@@ -142,10 +168,15 @@ int command_show(const struct command_options *options)
 
 int command_change(const struct command_options *options, const char *command)
 {
-    json_t *reply = command_ask(options, command, json_pack("{s:s}", "id", options->id));
-    bool failed = command_failed(options, reply);
+    json_t *request = json_pack("{s:s}", "id", options->id);
+    json_t *reply;
+    bool failed;
     char id[CELL_MAX];
 
+    if (options->bypass != NULL)
+        json_object_set_new(request, "bypass", json_text(options->bypass));
+    reply = command_ask(options, command, request);
+    failed = command_failed(options, reply);
     if (!failed && options->json)
         command_print_json(reply);
     else if (!failed)

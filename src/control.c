@@ -27,6 +27,7 @@ struct client {
     struct control *control;
     struct loop_watch watch; /* fd -1: free */
     bool may_change;
+    int message_fd; /* came with a request; -1: none */
     bool waits_for_reload;
     bool ends; /* when its reply is out */
     int64_t heard_ms;
@@ -46,8 +47,16 @@ struct control {
     struct client client[CONTROL_CLIENTS_MAX];
 };
 
+static void message_close(struct client *client)
+{
+    if (client->message_fd >= 0)
+        close(client->message_fd);
+    client->message_fd = -1;
+}
+
 static void client_close(struct client *client)
 {
+    message_close(client);
     loop_remove(client->control->loop, &client->watch);
     close(client->watch.fd);
     free(client->out);
@@ -132,6 +141,7 @@ static void request_handle(struct client *client, const char *line, size_t lengt
     const char *command = json_string_value(json_object_get(request, "command"));
 
     context.may_change = client->may_change;
+    context.message_fd = client->message_fd;
     if (!json_is_object(request))
         client_reply(client, control_failure(ERROR_FORMAT, "a request is a JSON object on a line"));
     else if (command != NULL && strcmp(command, "reload") == 0)
@@ -139,6 +149,7 @@ static void request_handle(struct client *client, const char *line, size_t lengt
     else
         client_reply(client, control_run(&context, request));
     json_decref(request);
+    message_close(client);
 }
 
 /* Handles the first whole line that is there; the next one when its reply is out. */
@@ -162,6 +173,34 @@ static void requests_check(struct client *client)
     client_reply(client, control_failure(ERROR_LIMIT, "the request is too long"));
 }
 
+/* As recv(), and keeps the descriptor that came along: of a message to be sent. The last one
+ * counts, more than the room for one are closed by the kernel. */
+static ssize_t client_receive(struct client *client)
+{
+    union {
+        char room[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec octets = {client->in + client->in_used, sizeof client->in - client->in_used};
+    struct msghdr message = {.msg_iov = &octets,
+                             .msg_iovlen = 1,
+                             .msg_control = control.room,
+                             .msg_controllen = sizeof control.room};
+    ssize_t n = recvmsg(client->watch.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct cmsghdr *part;
+
+    if (n < 0)
+        return n;
+    for (part = CMSG_FIRSTHDR(&message); part != NULL; part = CMSG_NXTHDR(&message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS ||
+            part->cmsg_len != CMSG_LEN(sizeof(int)))
+            continue;
+        message_close(client);
+        memcpy(&client->message_fd, CMSG_DATA(part), sizeof(int));
+    }
+    return n;
+}
+
 static void client_ready(void *user, uint32_t events)
 {
     struct client *client = user;
@@ -176,8 +215,7 @@ static void client_ready(void *user, uint32_t events)
         client_close(client);
         return;
     }
-    n = recv(client->watch.fd, client->in + client->in_used, sizeof client->in - client->in_used,
-             MSG_DONTWAIT);
+    n = client_receive(client);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
@@ -229,6 +267,7 @@ static void client_accept(struct control *control, int fd)
         .control = control,
         .watch = {fd, client_ready, &control->client[i]},
         .may_change = who.uid == 0 || who.uid == geteuid(),
+        .message_fd = -1,
         .heard_ms = clock_monotonic_ms(),
     };
     if (loop_add(control->loop, &control->client[i].watch, EPOLLIN) < 0) {

@@ -12,7 +12,7 @@
 
 enum {
     CONTROL_CLIENTS_MAX = 32,
-    CONTROL_REQUEST_MAX = 4096, /* octets of a line */
+    CONTROL_REQUEST_MAX = 20480, /* octets of a line */
     CONTROL_REPLY_MAX = 16 << 20,
     CONTROL_IDLE_MS = 120000, /* then a silent client is sent away */
 };

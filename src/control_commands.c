@@ -321,8 +321,117 @@ static int act_release(struct spool *spool, const char *fax_id)
     return spool_hold(spool, fax_id, false, clock_wall_ms());
 }
 
+/* NULL, or the failure. */
+static json_t *bypass_of(const struct control_context *context, const json_t *request,
+                         enum spool_bypass *out)
+{
+    const char *word = text_of(request, "bypass");
+
+    if (word == NULL || strcmp(word, "table") == 0)
+        *out = SPOOL_BYPASS_TABLE;
+    else if (strcmp(word, "allow") == 0)
+        *out = SPOOL_BYPASS_ALLOW;
+    else if (strcmp(word, "deny") == 0)
+        *out = SPOOL_BYPASS_DENY;
+    else
+        return control_failure(ERROR_FORMAT, "bypass is one of allow, deny and table");
+    if (*out != SPOOL_BYPASS_TABLE && !context->may_change)
+        return control_failure(ERROR_DENIED, "only root and the account that faxpost runs as may "
+                                             "decide on bypass; others send by the table");
+    return NULL;
+}
+
+/* A new message: copied, durable, and only then accepted. */
+static json_t *command_send(const struct control_context *context, const json_t *request)
+{
+    const char *to[HANDIN_TO_MAX];
+    const json_t *list = json_object_get(request, "to");
+    struct handin_request handin = {.from = text_of(request, "from"), .to = to};
+    char id[FAX_ID_MAX];
+    char why[HANDIN_WHY_MAX] = "";
+    json_t *reply = bypass_of(context, request, &handin.bypass);
+    const json_t *address;
+    size_t i;
+    int error;
+
+    if (reply != NULL)
+        return reply;
+    if (context->message_fd <= 0 || context->handin == NULL)
+        return control_failure(ERROR_FORMAT, "there is no message with the request");
+    if (json_array_size(list) > HANDIN_TO_MAX)
+        return control_failure(ERROR_LIMIT, "too many recipients: send it several times");
+    json_array_foreach(list, i, address) to[handin.to_count++] =
+        json_is_string(address) ? json_string_value(address) : "";
+    error = handin_accept(context->spool, context->handin, context->message_fd, &handin, id, why);
+    if (error < 0)
+        return control_failure(error, why);
+    if (context->kick != NULL)
+        context->kick(context->user);
+    reply = success();
+    json_object_set_new(reply, "id", json_string(id));
+    return reply;
+}
+
+static json_t *resend_to(const struct control_context *context, const char *id, const char *address,
+                         enum spool_bypass bypass)
+{
+    char why[400];
+    int error;
+
+    if (!route_address_is_valid(address)) {
+        snprintf(why, sizeof why, "%s is no mail address: write name@domain", LOG_ESCAPED(address));
+        return control_failure(ERROR_FORMAT, why);
+    }
+    error = spool_resend(context->spool, id, address, bypass, clock_wall_ms());
+    if (error == 0)
+        return NULL;
+    return control_failure(
+        error, error == ERROR_EXISTS  ? "a delivery to this address is open already: see 'faxpost "
+                                        "show', and 'faxpost retry'"
+               : error == ERROR_STATE ? "it has no message yet, or is a call without a page"
+                                      : error_text(error));
+}
+
+static json_t *command_resend(const struct control_context *context, const json_t *request)
+{
+    const json_t *list = json_object_get(request, "to");
+    enum spool_bypass bypass;
+    char id[FAX_ID_MAX];
+    json_t *reply = bypass_of(context, request, &bypass);
+    const json_t *address;
+    size_t i;
+
+    if (reply == NULL)
+        reply = find(context, request, id);
+    if (reply == NULL && json_array_size(list) == 0)
+        reply = control_failure(ERROR_FORMAT, "name the recipient with --to");
+    json_array_foreach(list, i, address) if (reply == NULL) reply =
+        resend_to(context, id, json_is_string(address) ? json_string_value(address) : "", bypass);
+    if (context->kick != NULL)
+        context->kick(context->user);
+    if (reply != NULL)
+        return reply;
+    reply = success();
+    json_object_set_new(reply, "id", json_string(id));
+    json_object_set_new(reply, "changed", json_integer((json_int_t)json_array_size(list)));
+    return reply;
+}
+
 static json_t *command_retry(const struct control_context *context, const json_t *request)
 {
+    enum spool_bypass bypass;
+    char id[FAX_ID_MAX];
+    json_t *reply = bypass_of(context, request, &bypass);
+    int set;
+
+    if (reply == NULL && text_of(request, "bypass") != NULL) {
+        reply = find(context, request, id);
+        set = reply == NULL ? spool_set_bypass(context->spool, id, bypass) : 0;
+        if (set < 0)
+            reply = control_failure(set, error_text(set));
+    }
+    if (reply != NULL)
+        return reply;
     return change(context, request,
                   "nothing to retry: no delivery of this fax waits, failed or was cancelled",
                   act_retry);
@@ -364,7 +473,8 @@ static const struct {
     {"show", command_show, false},       {"log", command_log, false},
     {"retry", command_retry, true},      {"cancel", command_cancel, true},
     {"hold", command_hold, true},        {"release", command_release, true},
-    {"version", command_version, false},
+    {"version", command_version, false}, {"send", command_send, false},
+    {"resend", command_resend, true},
 };
 
 json_t *control_run(const struct control_context *context, const json_t *request)

@@ -9,6 +9,10 @@
  *   {"command": "show", "id": "FAX-ID or a unique part of one"}
  *   {"command": "log", "after": 17, "limit": 100, "id": …, "server": …}    after -1: the last ones
  *   {"command": "retry"|"cancel"|"hold"|"release", "id": …}
+ *   {"command": "retry", "id": …, "bypass": "allow"|"deny"|"table"}
+ *   {"command": "resend", "id": …, "to": [ADDRESS, …], "bypass": …}
+ *   {"command": "send", "from": ADDRESS, "to": [ADDRESS, …], "bypass": …}    with the message as a
+ *       sealed memfd (SCM_RIGHTS); whoever may only look may send too, but only by the table
  *   {"command": "version"}
  * A reply is {"ok": true, …} or {"ok": false, "error": CODE, "why": "in words"}.
  */
@@ -20,6 +24,7 @@
 #include <jansson.h>
 
 #include "smtp/dispatch.h"
+#include "smtp/handin.h"
 #include "spool/spool.h"
 
 enum { CONTROL_LIST_MAX = 1000, CONTROL_CALLS_MAX = 2000, CONTROL_SEARCH_MAX = 20000 };
@@ -27,10 +32,12 @@ enum { CONTROL_LIST_MAX = 1000, CONTROL_CALLS_MAX = 2000, CONTROL_SEARCH_MAX = 2
 struct control_context {
     struct spool *spool;
     bool may_change;
+    int message_fd; /* that came with the request; 0 or less: none */
     /* NULL where no daemon runs */
     void (*status)(void *user, struct dispatch_status *out);
     void (*kick)(void *user);
     void *user;
+    const struct handin_settings *handin; /* for send */
 };
 
 /* The reply to a request, the caller's; never NULL but without memory. */

@@ -88,6 +88,12 @@ json_t *json_fax(const struct spool_fax *fax)
                                          [SPOOL_FAX_EMPTY] = "empty"};
     json_t *object = json_call(&fax->call);
 
+    set_text(object, "kind",
+             fax->kind == SPOOL_KIND_FAX       ? "fax"
+             : fax->kind == SPOOL_KIND_MESSAGE ? "message"
+                                               : "report");
+    set_text(object, "subject", fax->subject);
+    set_text(object, "envelope_from", fax->envelope_from);
     set_text(object, "state",
              fax->state >= 0 && fax->state <= SPOOL_FAX_EMPTY ? states[fax->state] : "unknown");
     set_text(object, "route", fax->route);
@@ -118,6 +124,10 @@ json_t *json_delivery(const struct spool_delivery *delivery)
     set_text(object, "server", delivery->last_server);
     set_text(object, "reply", delivery->last_reply);
     json_object_set_new(object, "uncertain", json_boolean(delivery->uncertain));
+    set_text(object, "bypass",
+             delivery->bypass == SPOOL_BYPASS_ALLOW  ? "allow"
+             : delivery->bypass == SPOOL_BYPASS_DENY ? "deny"
+                                                     : "table");
     return object;
 }
 

@@ -22,7 +22,12 @@ static const char usage[] =
     "  show ID                       all about one\n"
     "  log [--fax ID] [--server NAME] [--limit N] [--follow]\n"
     "                                the transmission log\n"
-    "  retry ID                      try its deliveries now, failed ones anew\n"
+    "  send [--from ADDR] --to ADDR ... [--bypass allow|deny|table] FILE\n"
+    "                                hand in a mail (RFC 5322); - is standard input\n"
+    "  resend ID --to ADDR ... [--bypass allow|deny|table]\n"
+    "                                send its mail to somebody else too\n"
+    "  retry ID [--bypass allow|deny|table]\n"
+    "                                try its deliveries now, failed ones anew\n"
     "  cancel ID                     give its deliveries up\n"
     "  hold ID, release ID           stop trying; go on\n"
     "  export ID -o FILE [--format pdf|tiff|eml]\n"
@@ -53,6 +58,8 @@ static const struct verb {
     {"release", NULL, true, false},
     {"export", command_export, true, false},
     {"reload", command_reload, false, false},
+    {"send", command_send, false, true},
+    {"resend", command_resend, true, false},
     {"servers", command_servers, false, true},
     {"bypass", command_bypass, false, true},
 };
@@ -79,6 +86,10 @@ static int run(const struct verb *verb, struct command_options *options, const c
 
     if (verb->run == command_export && options->output == NULL)
         return wrong_usage("export needs -o FILE", NULL);
+    if ((verb->run == command_send || verb->run == command_resend) && options->to_count == 0)
+        return wrong_usage("name a recipient: --to ADDR", NULL);
+    if (verb->run == command_send && options->word_count != 1)
+        return wrong_usage("send needs one FILE, - for standard input", NULL);
     if (conf_load(&options->conf, conf_path, conf_keys_faxpost, print_problem, NULL) < 0)
         return EXIT_SETTINGS;
     log_open("faxpost", LOG_LEVEL_WARNING);
@@ -129,7 +140,10 @@ enum {
     OPTION_LIMIT,
     OPTION_FAX,
     OPTION_SERVER,
-    OPTION_FORMAT
+    OPTION_FORMAT,
+    OPTION_FROM,
+    OPTION_TO,
+    OPTION_BYPASS
 };
 
 int main(int argc, char **argv)
@@ -142,6 +156,9 @@ int main(int argc, char **argv)
         {"fax", required_argument, NULL, OPTION_FAX},
         {"server", required_argument, NULL, OPTION_SERVER},
         {"format", required_argument, NULL, OPTION_FORMAT},
+        {"from", required_argument, NULL, OPTION_FROM},
+        {"to", required_argument, NULL, OPTION_TO},
+        {"bypass", required_argument, NULL, OPTION_BYPASS},
         {"output", required_argument, NULL, 'o'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
@@ -167,6 +184,13 @@ int main(int argc, char **argv)
         case OPTION_FAX: options.id = optarg; break;
         case OPTION_SERVER: options.server = optarg; break;
         case OPTION_FORMAT: options.format = optarg; break;
+        case OPTION_FROM: options.from = optarg; break;
+        case OPTION_BYPASS: options.bypass = optarg; break;
+        case OPTION_TO:
+            if (options.to_count == COMMAND_TO_MAX)
+                return wrong_usage("too many recipients: send it several times", NULL);
+            options.to[options.to_count++] = optarg;
+            break;
         case 'V': printf("faxpost %s\n", FAXPOST_VERSION); return EXIT_FINE;
         case 'h': fputs(usage, stdout); return EXIT_FINE;
         default: fputs(usage, stderr); return EXIT_USAGE;

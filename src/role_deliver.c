@@ -22,6 +22,7 @@ static struct {
     struct compose_client *compose;
     struct dispatch *dispatch;
     struct control *control;
+    struct handin_settings handin;
 } self;
 
 /* On dispatch's compose thread. */
@@ -74,7 +75,11 @@ static int start(struct loop *loop, const struct settings *settings)
     if (error < 0)
         return error;
     hooks.user = self.compose;
+    error = handin_settings_load(&self.handin, conf);
+    if (error < 0)
+        return error;
     context.spool = self.spool;
+    context.handin = &self.handin;
     error = dispatch_start(&self.dispatch, self.spool, conf, settings->file[SETTINGS_SERVERS],
                            settings->file[SETTINGS_BYPASS], &hooks);
     if (error == 0)
@@ -92,6 +97,8 @@ static int reload(const struct settings *settings)
 
     if (error == 0)
         compose_client_settings(self.compose, settings);
+    if (error == 0)
+        handin_settings_load(&self.handin, settings->file[SETTINGS_FAXPOST]); /* it was checked */
     return error;
 }
 

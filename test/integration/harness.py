@@ -270,6 +270,7 @@ class Gateway:
                            "media_ports": box.media_ports(), "t38": "ask",
                            "station": "+15552000"},
             "limits": {"drain": "10s"},
+            "report": {"mail": "no"},  # tests count mails
         }
         for section, keys in (settings or {}).items():
             sections.setdefault(section, {}).update(keys)

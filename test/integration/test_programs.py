@@ -341,7 +341,7 @@ def test_control_socket_stands_nonsense(box):
         (b'{"command": "show", "id": "%s"}\n' % (b"x" * 3000), "no fax is called"),
         (b'{"command": "list", "limit": -5}\n', '"ok":true'),
         (b'{"command": "log", "after": 1e99}\n', '"ok":true'),
-        (b"x" * 5000, "too long"),
+        (b"x" * 25000, "too long"),
     ]
     for request, answer in table:
         with socket.socket(socket.AF_UNIX) as client:
