@@ -156,6 +156,14 @@ def report(child, outcome, text):
         print(f"  | its folder: {child.folder}", flush=True)
 
 
+def set_sanitizer_options(top):
+    """The suppressions of make check, where every account can read them."""
+    for name, variable in (("lsan", "LSAN_OPTIONS"), ("tsan", "TSAN_OPTIONS")):
+        path = shutil.copy(os.path.join(HERE, "..", name + ".supp"), top)
+        os.environ.setdefault(variable, f"suppressions={path}:print_suppressions=0")
+    os.environ.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+
+
 def main():
     if sys.argv[1:2] == ["--one"]:
         run_one(sys.argv[2], sys.argv[3])
@@ -173,6 +181,7 @@ def main():
         return 0
     top = tempfile.mkdtemp(prefix="faxpost-test-")
     os.chmod(top, 0o755)  # roles and Postfix run as other users
+    set_sanitizer_options(top)
     counts = run_all(tests, options.jobs, top)
     if counts["FAIL"] == 0:
         shutil.rmtree(top, ignore_errors=True)
