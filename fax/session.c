@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session.c - one T.30 reception: inbox, guard, gate, watchdog and verdict around the core.
+ * session.c - one T.30 reception: inbox, guard, gate, ledger and watchdog around the core.
  *
  * The way of a page: the sender's command comes in (session_frame_in), a worker hands it to the
  * core (session_work), the core ends the page (on_page) and wants to confirm it (on_sends), the
@@ -23,12 +23,12 @@
 #include "fax/gate.h"
 #include "fax/guard.h"
 #include "fax/inbox.h"
+#include "fax/ledger.h"
 
 enum {
-    PAGES_WAITING_MOST = 3, /* a page, a rejected one and what was salvaged */
-    DCN_WAIT_MS = 15000,    /* after the last MCF: three repeats of EOP fit in */
-    WATCH_MS = 200,         /* how often the watchdog looks */
-    RUN_MOST_MS = 500,      /* a media thread that slept longer does not make the core jump */
+    DCN_WAIT_MS = 15000, /* after the last MCF: three repeats of EOP fit in */
+    WATCH_MS = 200,      /* how often the watchdog looks */
+    RUN_MOST_MS = 500,   /* a media thread that slept longer does not make the core jump */
 };
 
 enum ending {
@@ -62,25 +62,13 @@ struct session {
     bool asked_t38;
     bool moved_on; /* a DCS or image frames came since the last confirmation */
 
-    struct session_page pages[PAGES_WAITING_MOST];
-    int pages_waiting;
+    struct ledger ledger;
     bool page_attempted; /* a page's carrier was there, as last seen */
-    bool page_is_new;    /* the core ended a page since the last command */
-    bool page_failed;    /* it could not be encoded */
-    int confirmed;       /* pages confirmed to the sender */
-    int produced;        /* pages that ended with rows */
-    int unconfirmed;
-    uint8_t last_answer;        /* to a command that ended a page: FCF_MCF, FCF_RTN … */
-    struct page_print rejected; /* the page answered with RTN, until it comes again */
-    bool rejected_waits;
-    bool complete;
+    uint8_t last_answer; /* to a command that ended a page: FCF_MCF, FCF_RTN … */
 
     enum ending ending;
     bool core_ended;
     char error[CALL_ERROR_MAX];
-    bool page_salvaged;
-    struct page_bitmap salvaged;
-    uint8_t *salvaged_rows; /* owned, until a worker encodes them */
 };
 
 static void trace(struct session *session, const char *direction, const uint8_t *frame,
@@ -110,11 +98,11 @@ static void note_error(struct session *session, const char *why)
 /* Keeps what there is of the page that is coming in; once. */
 static void salvage(struct session *session)
 {
-    if (session->page_salvaged)
-        return;
-    if (core_salvage(&session->core, &session->salvaged, &session->salvaged_rows,
-                     session->settings.rows_max) == 0)
-        session->page_salvaged = true;
+    struct ledger *ledger = &session->ledger;
+
+    if (!ledger->is_salvaged)
+        ledger->is_salvaged = core_salvage(&session->core, &ledger->salvaged,
+                                           &ledger->salvaged_rows, session->settings.rows_max) == 0;
 }
 
 /* Ends without a word on the line: the other side is gone, or the core has said all. */
@@ -122,7 +110,7 @@ static void end_now(struct session *session, const char *why)
 {
     if (session->ending >= ENDING_SALVAGE)
         return;
-    if (!session->complete)
+    if (!session->ledger.complete)
         note_error(session, why);
     gate_cancel(&session->gate);
     salvage(session);
@@ -142,57 +130,14 @@ static void end_with_dcn(struct session *session, const char *why)
 
 /* ---- what the core does (core.h) ------------------------------------------------------------ */
 
-/* A page queued for the store. */
-static void queue_page(struct session *session, const struct page_bitmap *bitmap, int number,
-                       bool unconfirmed)
-{
-    struct session_page *page = &session->pages[session->pages_waiting];
-    int error;
-
-    if (session->pages_waiting == PAGES_WAITING_MOST) {
-        session->page_failed = true;
-        return;
-    }
-    *page = (struct session_page){.number = number, .unconfirmed = unconfirmed};
-    error = page_image_encode(&page->tiff, &page->length, bitmap, number);
-    if (error < 0) {
-        log_error("page number=%d error=\"cannot be encoded: %s\"", number, error_text(error));
-        session->page_failed = !unconfirmed;
-        return;
-    }
-    session->pages_waiting++;
-    if (unconfirmed)
-        session->unconfirmed++;
-}
-
 static void on_page(void *user, const struct page_bitmap *bitmap)
 {
-    struct session *session = user;
-    struct page_print print;
-
-    session->page_is_new = true;
-    session->page_failed = false;
-    session->produced++;
-    if (session->rejected_waits && session->rejected.rows != NULL &&
-        page_print_take(&print, bitmap) == 0) {
-        if (page_print_is_like(&session->rejected, &print)) {
-            session->rejected_waits = false; /* the page that was refused has come again */
-            page_print_free(&session->rejected);
-        }
-        page_print_free(&print);
-    }
-    queue_page(session, bitmap, session->produced, false);
+    ledger_add(&((struct session *)user)->ledger, bitmap);
 }
 
 static void on_rejected(void *user, const struct page_bitmap *bitmap)
 {
-    struct session *session = user;
-
-    page_print_free(&session->rejected);
-    session->rejected_waits = true;
-    if (page_print_take(&session->rejected, bitmap) < 0)
-        return; /* without a print it stays doubtful */
-    queue_page(session, bitmap, session->produced + 1, true);
+    ledger_reject(&((struct session *)user)->ledger, bitmap);
 }
 
 static void on_begins(void *user)
@@ -209,7 +154,7 @@ static void on_ended(void *user, const char *why)
     struct session *session = user;
 
     session->core_ended = true;
-    if (!session->complete)
+    if (!session->ledger.complete)
         note_error(session, why);
 }
 
@@ -226,7 +171,7 @@ static bool is_repeated_confirmation(const struct session *session)
 {
     const uint8_t *command = session->gate.command;
 
-    if (session->confirmed == 0 || session->moved_on)
+    if (session->ledger.confirmed == 0 || session->moved_on)
         return false; /* a DCS or image came after it: the sender had its answer */
     if (frame_fcf(command, session->gate.command_length) == FCF_PPS)
         return command[FRAME_PPS_PAGE] == ((core_pages(&session->core) - 1) & 0xff);
@@ -236,15 +181,14 @@ static bool is_repeated_confirmation(const struct session *session)
 /* The core confirms: let it pass, hold it, or refuse the page. */
 static bool confirms(struct session *session, const uint8_t *frame, size_t length)
 {
-    uint32_t generation;
-    struct session_page *page;
+    struct ledger *ledger = &session->ledger;
 
     if (frame_next_step(session->gate.command, session->gate.command_length) == FCF_NULL &&
         session->gate.command_length > 0) {
         gate_answer(&session->gate, frame, length, false); /* a block within a page */
         return true;
     }
-    if (!session->page_is_new) {
+    if (!ledger->is_new) {
         if (is_repeated_confirmation(session)) {
             gate_answer(&session->gate, frame, length, false);
             return true;
@@ -252,19 +196,15 @@ static bool confirms(struct session *session, const uint8_t *frame, size_t lengt
         end_with_dcn(session, "the sender ended a page that had no content");
         return false;
     }
-    session->page_is_new = false;
-    if (session->page_failed || session->pages_waiting == 0) {
+    ledger->is_new = false;
+    if (ledger->failed) {
         end_with_dcn(session, "a page could not be encoded");
-        return false;
-    }
-    if (session->produced > session->settings.pages_max) {
+    } else if (ledger->produced > session->settings.pages_max) {
         end_with_dcn(session, "the fax has more pages than limits.pages allows");
-        free(session->pages[--session->pages_waiting].tiff);
-        return false;
+        ledger_drop(ledger);
+    } else {
+        ledger_hold(ledger, gate_answer(&session->gate, frame, length, true));
     }
-    generation = gate_answer(&session->gate, frame, length, true);
-    page = &session->pages[session->pages_waiting - 1];
-    page->generation = generation;
     return false;
 }
 
@@ -286,7 +226,7 @@ static bool on_sends(void *user, const uint8_t *frame, size_t length)
     case FCF_DCN: salvage(session); break;
     case FCF_RTN:
         session->last_answer = fcf;
-        session->rejected_waits = true; /* also when it had no row that could be kept */
+        ledger_reject(&session->ledger, NULL);
         break;
     default: break;
     }
@@ -411,17 +351,12 @@ int session_new(struct session **out, const struct session_settings *settings,
 
 void session_free(struct session *session)
 {
-    int i;
-
     if (session == NULL)
         return;
     session->ending = ENDING_OVER; /* the library still talks while it is taken down */
     if (session->front != NULL)
         session->front->ops->free(session->front);
-    for (i = 0; i < session->pages_waiting; i++)
-        free(session->pages[i].tiff);
-    page_print_free(&session->rejected);
-    free(session->salvaged_rows);
+    ledger_free(&session->ledger);
     free(session);
 }
 
@@ -526,13 +461,12 @@ static void confirm(struct session *session)
 {
     uint8_t next = frame_next_step(session->gate.command, session->gate.command_length);
 
-    session->confirmed = session->produced;
+    ledger_confirm(&session->ledger, next == FCF_EOP);
     session->moved_on = false;
     session->last_answer = frame_fcf(session->gate.answer, session->gate.answer_length);
     session->progress_ms = session->now_ms;
     session->revision++;
     if (next == FCF_EOP) {
-        session->complete = true;
         session->completed_ms = session->now_ms;
         session->error[0] = '\0';
     }
@@ -588,7 +522,7 @@ static void watch(struct session *session)
     }
     if (session->ending != ENDING_NOT)
         return;
-    if (session->complete && session->gate.phase == GATE_OPEN &&
+    if (session->ledger.complete && session->gate.phase == GATE_OPEN &&
         session->now_ms - session->completed_ms > DCN_WAIT_MS &&
         session->now_ms - session->progress_ms > DCN_WAIT_MS)
         end_now(session, NULL); /* DCN was lost: all is confirmed, we hang up */
@@ -613,7 +547,7 @@ static enum session_need run_ending(struct session *session)
     }
     if (session->ending != ENDING_SALVAGE || (session->front->responding && !session->hangup_why))
         return session->ending == ENDING_OVER ? SESSION_ENDED : SESSION_GOES_ON;
-    if (session->salvaged_rows != NULL)
+    if (session->ledger.salvaged_rows != NULL)
         return SESSION_NEEDS_WORKER;
     session->ending = ENDING_OVER;
     session->revision++;
@@ -648,15 +582,13 @@ enum session_need session_run(struct session *session, int64_t now_ms,
 
 void session_work(struct session *session)
 {
-    if (session->ending == ENDING_SALVAGE && session->salvaged_rows != NULL) {
-        queue_page(session, &session->salvaged, session->produced + 1, true);
-        free(session->salvaged_rows);
-        session->salvaged_rows = NULL;
+    if (session->ending == ENDING_SALVAGE && session->ledger.salvaged_rows != NULL) {
+        ledger_encode_salvaged(&session->ledger);
         return;
     }
     if (session->front->needs_worker && session->ending == ENDING_NOT) {
         core_note_command(&session->core);
-        session->page_is_new = false;
+        session->ledger.is_new = false;
         if (core_block_fits(&session->core, session->gate.command, session->gate.command_length,
                             session->settings.rows_max))
             session->front->ops->pump(session->front, true);
@@ -667,37 +599,24 @@ void session_work(struct session *session)
 
 bool session_take_page(struct session *session, struct session_page *out)
 {
-    if (session->pages_waiting == 0)
-        return false;
-    *out = session->pages[0];
-    session->pages_waiting--;
-    memmove(session->pages, session->pages + 1,
-            sizeof session->pages[0] * (size_t)session->pages_waiting);
-    return true;
+    return ledger_take(&session->ledger, out);
 }
 
 /* ---- what is known -------------------------------------------------------------------------- */
 
-static enum call_verdict verdict_of(const struct session *session)
-{
-    if (session->ending < ENDING_SALVAGE)
-        return CALL_LIVE;
-    if (session->complete)
-        return session->rejected_waits ? CALL_DOUBTFUL : CALL_COMPLETE;
-    return session->confirmed > 0 ? CALL_PARTIAL : CALL_EMPTY;
-}
-
 void session_describe(const struct session *session, struct call_info *info)
 {
+    const struct ledger *ledger = &session->ledger;
+
     info->media = session->media == SESSION_T38 ? CALL_MEDIA_T38 : CALL_MEDIA_AUDIO;
     text_copy(info->own_station, sizeof info->own_station, session->station);
     if (session->front != NULL)
         core_describe(&session->core, info);
-    info->pages = session->confirmed;
-    info->unconfirmed = session->unconfirmed + (session->produced - session->confirmed);
+    info->pages = ledger->confirmed;
+    info->unconfirmed = ledger->unconfirmed + (ledger->produced - ledger->confirmed);
     /* in ECM the rows come all at once; some 60 octets make a row of text */
     info->rows = session->last_rows + session->last_octets / 24;
-    info->verdict = verdict_of(session);
+    info->verdict = session->ending < ENDING_SALVAGE ? CALL_LIVE : ledger_verdict(ledger);
     text_copy(info->error, sizeof info->error, session->error);
     if (info->verdict == CALL_PARTIAL && info->error[0] == '\0')
         text_copy(info->error, sizeof info->error, "the sender did not say that it was through");
@@ -712,5 +631,5 @@ uint32_t session_revision(const struct session *session)
 
 bool session_page_is_unconfirmed(const struct session *session, int number)
 {
-    return number > session->confirmed;
+    return number > session->ledger.confirmed;
 }
