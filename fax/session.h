@@ -75,7 +75,7 @@ int session_new(struct session **out, const struct session_settings *settings,
                 const struct session_hooks *hooks);
 void session_free(struct session *session);
 
-/* ---- events, posted by the media thread at any time; what finds no room is lost --- */
+/* ---- events, posted by the media thread at any time; what finds no room is lost -------- */
 
 void session_post_ifp(struct session *session, const uint8_t *ifp, size_t length, uint16_t seq);
 void session_post_audio(struct session *session, const int16_t *samples, size_t count);
