@@ -35,6 +35,25 @@ struct tables *engine_tables(struct engine *engine)
     return tables;
 }
 
+/* Under the lock. */
+static bool was_said(struct engine *engine, const char *text, int64_t now_ms)
+{
+    int i;
+
+    for (i = 0; i < ENGINE_ALARMS_SAID; i++) {
+        if (strcmp(text, engine->said[i].text) != 0)
+            continue;
+        if (now_ms - engine->said[i].at_ms < ALARM_AGAIN_MS)
+            return true;
+        engine->said[i].at_ms = now_ms;
+        return false;
+    }
+    i = (int)(engine->said_next++ % ENGINE_ALARMS_SAID);
+    text_copy(engine->said[i].text, ENGINE_ALARM_MAX, text);
+    engine->said[i].at_ms = now_ms;
+    return false;
+}
+
 void engine_alarm(struct engine *engine, const char *format, ...)
 {
     char text[ENGINE_ALARM_MAX];
@@ -50,11 +69,8 @@ void engine_alarm(struct engine *engine, const char *format, ...)
         return;
     }
     pthread_mutex_lock(&engine->lock);
-    again = strcmp(text, engine->alarm) == 0 && now_ms - engine->alarm_ms < ALARM_AGAIN_MS;
-    if (!again) {
-        text_copy(engine->alarm, sizeof engine->alarm, text);
-        engine->alarm_ms = now_ms;
-    }
+    again = was_said(engine, text, now_ms);
+    text_copy(engine->alarm, sizeof engine->alarm, text);
     pthread_mutex_unlock(&engine->lock);
     if (again)
         return;

@@ -20,7 +20,7 @@
 #include "smtp/tables.h"
 #include "spool/spool.h"
 
-enum { ENGINE_COMEBACKS = 8, ENGINE_ALARM_MAX = 200 };
+enum { ENGINE_COMEBACKS = 8, ENGINE_ALARM_MAX = 200, ENGINE_ALARMS_SAID = 64 };
 
 /* A hundred years. The spool has one owner, and opening it ends all leases: one that ran out while
  * its job is still here (a slow server, a long queue, a clock set forward) would have the same
@@ -33,14 +33,18 @@ struct engine {
     struct health *health;
     struct deadline_thread *deadlines;
     struct resolver *resolver;
-    int stop_fd; /* readable once connecting is to be given up */
-    int wake_fd; /* wakes the dispatcher */
+    int stop_fd;           /* readable once connecting is to be given up */
+    int wake_fd;           /* wakes the dispatcher */
     struct report *report; /* NULL: the log alone tells */
     atomic_bool stopping;
     pthread_mutex_t lock; /* all below */
     struct tables *tables;
     char alarm[ENGINE_ALARM_MAX]; /* the last thing that needs a person */
-    int64_t alarm_ms;
+    struct {
+        char text[ENGINE_ALARM_MAX];
+        int64_t at_ms;
+    } said[ENGINE_ALARMS_SAID]; /* alarms of late: several workers have one each */
+    unsigned said_next;
     int64_t comeback_ms[ENGINE_COMEBACKS]; /* wall times at which a server came back */
     unsigned comebacks;
 };
