@@ -211,17 +211,24 @@ static void check_as_account(const struct settings *new, struct buffer *problems
     ssize_t n;
     pid_t child;
 
-    if (account_find(&account, new->file[SETTINGS_FAXPOST]) < 0 || !account.change ||
-        pipe2(ends, O_CLOEXEC) < 0)
+    if (account_find(&account, new->file[SETTINGS_FAXPOST]) < 0 || !account.change)
         return;
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        buffer_format(problems, "cannot check as %s: %s\n", account.name, strerror(errno));
+        return;
+    }
     child = fork();
     if (child == 0) {
         close(ends[0]);
-        if (account_become(&account) == 0)
+        if (account_become(&account) < 0)
+            dprintf(ends[1], "cannot check as %s: not permitted\n", account.name);
+        else
             dispatch_check(new->file[SETTINGS_FAXPOST], new->file[SETTINGS_SERVERS],
                            new->file[SETTINGS_BYPASS], tell_problem, &ends[1]);
         _exit(0);
     }
+    if (child < 0)
+        buffer_format(problems, "cannot check as %s: %s\n", account.name, strerror(errno));
     close(ends[1]);
     while (child > 0 && (n = read(ends[0], chunk, sizeof chunk)) != 0)
         if (n > 0)

@@ -4,7 +4,12 @@ once in a running daemon."""
 
 import json
 import os
+import resource
+import signal
+import socket
+import ssl
 import subprocess
+import threading
 import time
 
 import postfix
@@ -269,6 +274,22 @@ def test_who_may_not_write_is_told(box):
     assert table(conf) == SERVERS
 
 
+def test_no_room_leaves_the_file(box):
+    """A write that fails: the old file stays, and nothing beside it."""
+    def no_room():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    conf = folder(box)
+    done = subprocess.run([os.path.join(BUILD, "src/faxpost"), "-c", conf, "servers", "set", "one",
+                           "port=26"], capture_output=True, text=True, timeout=60,
+                          preexec_fn=no_room)
+    assert done.returncode == 1 and "cannot be written" in done.stderr, done
+    assert "too large" in done.stderr, "the system's reason is told: " + done.stderr
+    assert table(conf) == SERVERS
+    assert not [n for n in os.listdir(os.path.dirname(conf)) if n.endswith(".tmp")]
+
+
 def test_many_at_once_lose_nothing(box):
     conf = folder(box)
     command = [os.path.join(BUILD, "src/faxpost"), "-c", conf, "bypass", "allow", "sender"]
@@ -401,6 +422,23 @@ def checked(conf, *words):
         for server in reply["servers"]}
 
 
+def implicit(box, authority):
+    """Port of a server that speaks TLS from the first octet."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.cert, authority.key)
+    listener = socket.create_server(("127.0.0.1", 0))
+    box.closers.append(listener.close)
+
+    def serve():
+        with context.wrap_socket(listener.accept()[0], server_side=True) as client:
+            client.sendall(b"220 hello\r\n")
+            while client.recv(1000)[:4] != b"QUIT":
+                client.sendall(b"250 yes\r\n")
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener.getsockname()[1]
+
+
 @sanitized
 def test_check(box):
     authority = postfix.Authority(box.path("ca"))
@@ -422,6 +460,8 @@ def test_check(box):
         "login": dict(who, port=login.port, host="127.0.0.1", auth="login"),
         "wrong": dict(who, port=login.port, host="127.0.0.1", password_file=box.path("wrong")),
         "tls": dict(who, port=tls.port, tls="starttls", ca_file=authority.ca),
+        "smtps": {"host": "localhost", "port": implicit(box, authority), "tls": "implicit",
+                  "ca_file": authority.ca},
         "stranger": dict(who, port=tls.port, tls="starttls"),
         "notls": {"host": "127.0.0.1", "port": plain.port, "tls": "starttls"},
         "hint": {"host": "127.0.0.1", "port": tls.port},
@@ -441,6 +481,7 @@ def test_check(box):
             ("plain", True, "EHLO", "250"), ("login", True, "AUTH", "235"),
             ("wrong", False, "AUTH", "535"), ("tls", True, "STARTTLS", "TLSv1"),
             ("tls", True, "AUTH", "235"), ("stranger", False, "STARTTLS", "certificate"),
+            ("smtps", True, "EHLO", "250"), ("smtps", True, "STARTTLS", "TLSv1"),
             ("notls", False, "STARTTLS", "not offer"), ("hint", True, "STARTTLS", "tls = starttls"),
             ("mute", False, "greeting", "no answer in time"), ("rude", False, "EHLO", "550"),
             ("closed", False, "TCP", "refused"), ("nowhere", False, "name", "")]:
