@@ -26,6 +26,7 @@ enum {
     WORKERS_MAX = 256,
     CLAIM_MOST = 64,
     TAKE_MOST = 32,
+    TAKE_LOOK = 16, /* jobs of the queue that a worker looks at for its connection */
     SCAN_MS = 5000,
     REST_MS = 20, /* between two looks: a burst of events is one */
     HOUSE_MS = 60000,
@@ -93,6 +94,36 @@ static void queue_remove(struct queue *queue, struct job *job)
     queue_take(queue, link);
 }
 
+/* Moves others of the same message from a queue to the job's mates. */
+static void find_mates(struct queue *queue, struct job *job)
+{
+    struct job **link = &queue->first;
+    struct job **end = &job->mates;
+    int left = SUBMIT_RECIPIENTS_MAX - 1;
+
+    while (*end != NULL)
+        end = &(*end)->next;
+    while (*link != NULL && left > 0) {
+        if (strcmp((*link)->delivery.fax_id, job->delivery.fax_id) != 0 ||
+            strcmp((*link)->waits_for, job->waits_for) != 0) {
+            link = &(*link)->next;
+            continue;
+        }
+        *end = queue_take(queue, link);
+        end = &(*end)->next;
+        *end = NULL;
+        left--;
+    }
+}
+
+/* What goes with a job that was taken from a queue: parked ones wait for the same server. */
+static struct job *with_mates(struct dispatch *dispatch, struct job *job)
+{
+    job->next = NULL;
+    find_mates(job->waits_for[0] != '\0' ? &dispatch->parked : &dispatch->ready, job);
+    return job;
+}
+
 /* A job that can go on: one that waited for a connection that is free now, else the next. */
 static struct job *next_job(struct dispatch *dispatch)
 {
@@ -100,10 +131,62 @@ static struct job *next_job(struct dispatch *dispatch)
 
     for (link = &dispatch->parked.first; *link != NULL; link = &(*link)->next)
         if (health_has_room(dispatch->engine.health, (*link)->waits_for))
-            return queue_take(&dispatch->parked, link);
+            return with_mates(dispatch, queue_take(&dispatch->parked, link));
     if (dispatch->ready.first != NULL)
-        return queue_take(&dispatch->ready, &dispatch->ready.first);
+        return with_mates(dispatch, queue_take(&dispatch->ready, &dispatch->ready.first));
     return NULL;
+}
+
+/* engine.take: for a connection that is open. Those that wait for it come first. */
+static struct job *take_job(void *pool, const char *server)
+{
+    struct dispatch *dispatch = pool;
+    struct job *job = NULL;
+    struct job **link;
+    int looked = 0;
+
+    pthread_mutex_lock(&dispatch->lock);
+    if (dispatch->draining || dispatch->stopping)
+        goto out;
+    for (link = &dispatch->parked.first; *link != NULL && job == NULL; link = &(*link)->next)
+        if (strcmp((*link)->waits_for, server) == 0) {
+            job = with_mates(dispatch, queue_take(&dispatch->parked, link));
+            goto out;
+        }
+    for (link = &dispatch->ready.first; *link != NULL && looked++ < TAKE_LOOK;
+         link = &(*link)->next)
+        if ((*link)->tables == NULL || strcmp((*link)->step.server, server) == 0) {
+            job = with_mates(dispatch, queue_take(&dispatch->ready, link));
+            goto out;
+        }
+out:
+    if (dispatch->ready.count <= 2 * dispatch->workers)
+        thread_wake(dispatch->engine.wake_fd); /* to claim more */
+    pthread_mutex_unlock(&dispatch->lock);
+    return job;
+}
+
+/* engine.put: begun by one worker, to be gone on with by any. */
+static void put_job(void *pool, struct job *job)
+{
+    struct dispatch *dispatch = pool;
+    bool back;
+
+    job->waits_for[0] = '\0';
+    job->next = NULL;
+    pthread_mutex_lock(&dispatch->lock);
+    back = dispatch->draining || dispatch->stopping;
+    if (!back) {
+        job->next = dispatch->ready.first; /* it was before the others */
+        dispatch->ready.first = job;
+        if (dispatch->ready.last == &dispatch->ready.first)
+            dispatch->ready.last = &job->next;
+        dispatch->ready.count++;
+        pthread_cond_signal(&dispatch->work);
+    }
+    pthread_mutex_unlock(&dispatch->lock);
+    if (back)
+        worker_give_back(&dispatch->engine, job);
 }
 
 /* ---- the workers ------------------------------------------------------------------------------
@@ -178,8 +261,8 @@ static int room(struct dispatch *dispatch)
     int left;
 
     pthread_mutex_lock(&dispatch->lock);
-    wanted = 2 * dispatch->workers - dispatch->ready.count;
-    if (wanted < dispatch->workers)
+    wanted = 4 * dispatch->workers - dispatch->ready.count;
+    if (wanted < 2 * dispatch->workers)
         wanted = 0; /* many at once: each claim is a commit */
     left = dispatch->queue_most - dispatch->ready.count - dispatch->parked.count;
     pthread_mutex_unlock(&dispatch->lock);
@@ -519,6 +602,9 @@ int dispatch_start(struct dispatch **out, struct spool *spool, const struct conf
         return ERROR_MEMORY;
     dispatch->inotify_fd = dispatch->engine.wake_fd = dispatch->engine.stop_fd = -1;
     dispatch->engine.spool = spool;
+    dispatch->engine.take = take_job;
+    dispatch->engine.put = put_job;
+    dispatch->engine.pool = dispatch;
     dispatch->ready.last = &dispatch->ready.first;
     dispatch->parked.last = &dispatch->parked.first;
     dispatch->at_work.last = &dispatch->at_work.first;

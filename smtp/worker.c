@@ -20,7 +20,14 @@
 #include "smtp/connect.h"
 #include "smtp/mailbox.h"
 
-enum { ALARM_AGAIN_MS = 600000, ROWS_AT_ONCE = 32, RECORD_AGAIN_MS = 1000 };
+enum {
+    ALARM_AGAIN_MS = 600000,
+    ROWS_AT_ONCE = 32,
+    RECORD_AGAIN_MS = 1000,
+    SHARED_MESSAGES_MAX = 50, /* by one connection; a further transaction may come on top */
+    SHARED_MS = 60000,
+    TAKE_TRIES = 8,
+};
 
 /* A report to the operator is in hand: what goes wrong with it makes no further one. */
 static _Thread_local bool no_report;
@@ -110,12 +117,10 @@ static int write_row(struct engine *engine, struct job *job)
 /* ---- results ----------------------------------------------------------------------------------
  */
 
-/* Records the end of a turn. What cannot be recorded now (disk full) is tried until the daemon
- * stops: a mail that was sent must not be sent again only because the disk was full. */
-static void record(struct engine *engine, struct job *job, enum spool_delivery_state state,
-                   int64_t due_ms, bool remember)
+/* What is to be recorded; it points into the job. */
+static struct spool_result make_result(struct job *job, enum spool_delivery_state state,
+                                       int64_t due_ms, bool remember)
 {
-    char memory[POLICY_MEMORY_TEXT_MAX];
     struct spool_result result = {
         .delivery_id = job->delivery.id,
         .state = state,
@@ -123,14 +128,30 @@ static void record(struct engine *engine, struct job *job, enum spool_delivery_s
         .uncertain = job->step.memory.uncertain && remember,
         .attempt = job->row.delivery_id != 0 ? &job->row : NULL,
     };
-    int error;
 
-    if (remember && policy_memory_format(memory, &job->step.memory) == 0)
-        result.policy = memory;
+    if (remember && policy_memory_format(job->memory, &job->step.memory) == 0)
+        result.policy = job->memory;
     if (result.attempt != NULL) {
         result.server = job->row.server;
         result.reply = job->row.reply;
     }
+    return result;
+}
+
+static void note_recorded(struct job *job)
+{
+    job->row.delivery_id = 0;
+    job->over = true;
+}
+
+/* Records the end of a turn. What cannot be recorded now (disk full) is tried until the daemon
+ * stops: a mail that was sent must not be sent again only because the disk was full. */
+static void record(struct engine *engine, struct job *job, enum spool_delivery_state state,
+                   int64_t due_ms, bool remember)
+{
+    struct spool_result result = make_result(job, state, due_ms, remember);
+    int error;
+
     while ((error = spool_finish(engine->spool, &result)) < 0 && error != ERROR_STATE &&
            error != ERROR_NOT_FOUND && !atomic_load(&engine->stopping)) {
         engine_alarm(engine, "result of a delivery cannot be recorded, look at the disk fax=%s: %s",
@@ -140,8 +161,7 @@ static void record(struct engine *engine, struct job *job, enum spool_delivery_s
     if (error < 0)
         log_error("result of a delivery was not recorded fax=%s recipient=%s: %s",
                   job->delivery.fax_id, LOG_ESCAPED(job->delivery.recipient), error_text(error));
-    job->row.delivery_id = 0;
-    job->over = true;
+    note_recorded(job);
 }
 
 /* Files a copy in the recipient's mailbox; 0 when it lies there. */
@@ -267,8 +287,7 @@ static void ask(struct engine *engine, struct job *job, enum policy_event event,
 /* ---- beginning --------------------------------------------------------------------------------
  */
 
-/* What the process died with: a transmission had begun when the last row that we wrote is "TCP OK".
- * Deliveries that only waited in memory are not uncertain. */
+/* The spool found it under way when the process had died, and nothing was tried since. */
 static bool was_in_flight(struct engine *engine, const struct job *job)
 {
     struct spool_attempt *rows = calloc(ROWS_AT_ONCE, sizeof *rows);
@@ -283,8 +302,8 @@ static bool was_in_flight(struct engine *engine, const struct job *job)
                                        ROWS_AT_ONCE)) > 0) {
         for (i = 0; i < count; i++) {
             after = rows[i].id;
-            if (rows[i].delivery_id == job->delivery.id && strcmp(rows[i].result, "uncertain") != 0)
-                in_flight = strcmp(rows[i].result, "TCP OK") == 0;
+            if (rows[i].delivery_id == job->delivery.id)
+                in_flight = strcmp(rows[i].result, "uncertain") == 0;
         }
     }
     free(rows);
@@ -351,27 +370,6 @@ static void wake_waiting(struct engine *engine)
     thread_wake(engine->wake_fd);
 }
 
-static void transmit(struct engine *engine, struct job *job, int index, int fd,
-                     struct submit_recipient *recipient, struct submit_result *result)
-{
-    const struct server *server = &job->tables->servers->server[index];
-    struct submit_request request = {
-        .message_path = job->delivery.message_path,
-        .message_bytes = job->delivery.message_bytes,
-        .envelope_from = job->delivery.envelope_from[0] != '\0' ? job->delivery.envelope_from
-                                                                : job->tables->envelope_from,
-        .hello = job->tables->hello,
-        .recipients = recipient,
-        .recipient_count = 1,
-        .timeouts = &job->tables->timeouts,
-    };
-
-    submit_transport_for(server)->send(job->tables->session[index], fd, engine->deadlines, &request,
-                                       result);
-    if (result->local_error == 0)
-        result->failure = *submit_failure_of(&request, result, 0);
-}
-
 /* The row of a transmission, and the alarm where the settings are probably wrong. */
 static enum failure_class note_outcome(struct engine *engine, struct job *job, const char *server,
                                        const char *address, const struct submit_result *result)
@@ -408,8 +406,8 @@ static int open_connection(struct engine *engine, struct job *job, const struct 
 
     make_row(job, server->name, address, fd < 0 ? "TCP error" : "TCP OK", fd < 0 ? why.text : "");
     text_copy(job->row.step, sizeof job->row.step, policy_step_text(job->step.step));
-    /* Durable before the first octet: see was_in_flight(). Where it cannot be (disk full), nothing
-     * is sent: the result could not be recorded either. */
+    /* Durable before the first octet: the spool marks it as begun. Where it cannot be (disk full),
+     * nothing is sent: the result could not be recorded either. */
     if (fd >= 0) {
         int error = write_row(engine, job);
 
@@ -456,50 +454,325 @@ static void note_stale_token(struct engine *engine, struct job *job, const char 
              job->delivery.fax_id, server, LOG_ESCAPED(words));
 }
 
-static void attempt(struct engine *engine, struct job *job, int index, bool probe)
-{
-    const struct server *server = &job->tables->servers->server[index];
-    struct submit_recipient recipient = {.address = job->delivery.recipient};
-    struct submit_result result;
-    char address[CONNECT_ADDRESS_MAX];
-    enum failure_class class;
-    int fd;
+/* ---- an attempt: all that goes by one connection ----------------------------------------------
+ */
 
-    fd = open_connection(engine, job, server, probe, address);
-    if (fd < 0)
+/* A connection and the deliveries that are in its message. */
+struct passage {
+    struct engine *engine;
+    struct job *lead; /* whose turn it is; the others are the queue's again afterwards */
+    const struct server *server;
+    bool shared; /* other messages may follow */
+    int messages;
+    int64_t until_ms; /* monotonic: when the last one may begin */
+    char address[CONNECT_ADDRESS_MAX];
+    struct submit_request request;
+    int count;
+    struct job *job[SUBMIT_RECIPIENTS_MAX];
+    struct submit_recipient recipient[SUBMIT_RECIPIENTS_MAX];
+    struct spool_result result[SUBMIT_RECIPIENTS_MAX];
+    int64_t begun[SUBMIT_RECIPIENTS_MAX];
+};
+
+static void obey(struct engine *engine, struct job *job);
+
+/* A job that is not the lead leaves our hands. */
+static void let_go(struct passage *passage, struct job *job)
+{
+    if (job == passage->lead)
         return;
-    transmit(engine, job, index, fd, &recipient, &result);
-    close(fd);
-    if (result.again && !atomic_load(&engine->stopping)) {
-        note_stale_token(engine, job, server->name, address, &result.failure);
-        fd = open_connection(engine, job, server, probe, address);
-        if (fd < 0)
-            return;
-        transmit(engine, job, index, fd, &recipient, &result);
-        close(fd);
+    if (job->over)
+        worker_free(job);
+    else
+        passage->engine->put(passage->engine->pool, job);
+}
+
+/* Wants this server now, by the same settings, and is of the same message as those before. */
+static bool fits(const struct passage *passage, const struct job *job)
+{
+    return !job->over && job->step.action == POLICY_CONNECT &&
+           job->tables == passage->lead->tables &&
+           strcmp(job->step.server, passage->server->name) == 0 &&
+           passage->count < SUBMIT_RECIPIENTS_MAX &&
+           (passage->count == 0 ||
+            strcmp(job->delivery.fax_id, passage->job[0]->delivery.fax_id) == 0);
+}
+
+/* Takes it up and into the message, or lets it go. */
+static void gather_one(struct passage *passage, struct job *job)
+{
+    no_report = job->delivery.kind == SPOOL_KIND_REPORT;
+    if (job->tables == NULL)
+        begin(passage->engine, job);
+    obey(passage->engine, job);
+    if (fits(passage, job)) {
+        job->waits_for[0] = '\0';
+        passage->job[passage->count++] = job;
+    } else {
+        let_go(passage, job);
     }
+}
+
+static void gather(struct passage *passage, struct job *first)
+{
+    struct job *job;
+    struct job *mates = first->mates;
+
+    first->mates = NULL;
+    gather_one(passage, first);
+    while ((job = mates) != NULL) {
+        mates = job->next;
+        job->next = NULL;
+        gather_one(passage, job);
+    }
+}
+
+static void fill_request(struct passage *passage)
+{
+    struct submit_request *request = &passage->request;
+    const struct job *first = passage->job[0];
+    int i;
+
+    request->message_path = first->delivery.message_path;
+    request->message_bytes = first->delivery.message_bytes;
+    request->envelope_from = first->delivery.envelope_from[0] != '\0'
+                                 ? first->delivery.envelope_from
+                                 : first->tables->envelope_from;
+    request->recipients = passage->recipient;
+    request->recipient_count = passage->count;
+    for (i = 0; i < passage->count; i++) {
+        passage->recipient[i].address = passage->job[i]->delivery.recipient;
+        passage->job[i]->fresh = false;
+    }
+}
+
+/* What the transmission was for one of its deliveries: the row, and the next step. */
+static void judge(struct passage *passage, int index, const struct submit_result *whole)
+{
+    struct engine *engine = passage->engine;
+    struct job *job = passage->job[index];
+    const char *server = passage->server->name;
+    struct submit_result result = *whole;
+    enum failure_class class;
+
+    no_report = job->delivery.kind == SPOOL_KIND_REPORT;
+    if (result.local_error == 0)
+        result.failure = *submit_failure_of(&passage->request, whole, index);
     if (was_cut_off(engine, &result)) {
-        health_release(engine->health, server->name, probe, HEALTH_NEITHER, "");
-        make_row(job, server->name, address, "cut off", "faxpost stops; it is due again");
+        make_row(job, server, passage->address, "cut off", "faxpost stops; it is due again");
         text_copy(job->row.step, sizeof job->row.step, policy_step_text(job->step.step));
         record(engine, job, SPOOL_DUE, clock_wall_ms(), true);
-        return;
-    }
-    if (health_release(engine->health, server->name, probe, judge_server(&result),
-                       result.failure.text))
-        wake_waiting(engine);
-    if (result.local_error != 0) {
-        make_row(job, server->name, address, "local error", error_text(result.local_error));
+    } else if (result.not_begun) {
+        log_info("the connection ended before the message, at once by a new one fax=%s server=%s "
+                 "reply=%s",
+                 job->delivery.fax_id, server, LOG_ESCAPED(result.failure.text));
+    } else if (result.local_error != 0) {
+        make_row(job, server, passage->address, "local error", error_text(result.local_error));
         engine_alarm(engine, "a message cannot be read fax=%s path=%s: %s", job->delivery.fax_id,
                      LOG_ESCAPED(job->delivery.message_path), error_text(result.local_error));
-        ask(engine, job, POLICY_LOCAL, server->name, FAILURE_NONE);
+        ask(engine, job, POLICY_LOCAL, server, FAILURE_NONE);
+    } else {
+        class = note_outcome(engine, job, server, passage->address, &result);
+        ask(engine, job, class == FAILURE_NONE ? POLICY_SENT : POLICY_FAILED, server, class);
+    }
+}
+
+/* In one commit: results of what was taken, and the beginning of what follows. False: it does not
+ * begin. */
+static bool pass_on(struct passage *passage, struct job **done, int done_count)
+{
+    struct spool_relay relay = {.results = passage->result,
+                                .result_count = done_count,
+                                .begun = passage->begun,
+                                .begun_count = passage->count,
+                                .server = passage->server->name};
+    int error = 0;
+    int i;
+
+    for (i = 0; i < done_count; i++)
+        passage->result[i] = make_result(done[i], SPOOL_DONE, 0, true);
+    for (i = 0; i < passage->count; i++)
+        passage->begun[i] = passage->job[i]->delivery.id;
+    if (done_count > 0 || passage->count > 0)
+        error = spool_pass_on(passage->engine->spool, &relay);
+    for (i = 0; i < done_count; i++) {
+        if (error == 0)
+            note_recorded(done[i]);
+        else
+            record(passage->engine, done[i], SPOOL_DONE, 0, true);
+        let_go(passage, done[i]);
+    }
+    if (error < 0)
+        log_error("deliveries cannot begin server=%s: %s", passage->server->name,
+                  error_text(error));
+    for (i = 0; i < passage->count && error < 0; i++)
+        let_go(passage, passage->job[i]);
+    if (error < 0)
+        passage->count = 0;
+    return passage->count > 0;
+}
+
+/* From the queue, while there is something for this server. */
+static void take_more(struct passage *passage)
+{
+    struct engine *engine = passage->engine;
+    int tries = 0;
+
+    while (passage->count == 0 && tries++ < TAKE_TRIES && passage->messages < SHARED_MESSAGES_MAX &&
+           clock_monotonic_ms() < passage->until_ms && !atomic_load(&engine->stopping)) {
+        struct job *job = engine->take(engine->pool, passage->server->name);
+
+        if (job == NULL)
+            return;
+        gather(passage, job);
+    }
+}
+
+/* A message was taken, and the connection is good for another. */
+static bool next_message(void *user, const struct submit_result *result)
+{
+    struct passage *passage = user;
+    struct job *done[SUBMIT_RECIPIENTS_MAX];
+    struct job *rest[SUBMIT_RECIPIENTS_MAX];
+    int done_count = 0;
+    int rest_count = passage->count;
+    bool lead_waits;
+    int i;
+
+    for (i = 0; i < passage->count; i++) {
+        judge(passage, i, result);
+        rest[i] = passage->job[i];
+    }
+    passage->count = 0;
+    for (i = 0; i < rest_count; i++) {
+        if (rest[i]->step.action == POLICY_DONE && !rest[i]->over)
+            done[done_count++] = rest[i];
+        else
+            gather_one(passage, rest[i]); /* 452 4.5.3: a further transaction */
+    }
+    lead_waits = !passage->lead->over && passage->lead->step.action == POLICY_CONNECT &&
+                 (passage->count == 0 || passage->job[0] != passage->lead);
+    if (passage->shared && !lead_waits)
+        take_more(passage);
+    passage->messages++;
+    if (!pass_on(passage, done, done_count))
+        return false;
+    fill_request(passage);
+    return true;
+}
+
+/* Sends what there is to send by a connection that stands. */
+static void transmit(struct passage *passage, int fd, struct submit_result *result)
+{
+    const struct tables *tables = passage->lead->tables;
+    int index = (int)(passage->server - tables->servers->server);
+
+    passage->until_ms = clock_monotonic_ms() + SHARED_MS;
+    passage->request.hello = tables->hello;
+    passage->request.timeouts = &tables->timeouts;
+    passage->request.next = next_message;
+    passage->request.user = passage;
+    fill_request(passage);
+    submit_transport_for(passage->server)
+        ->send(tables->session[index], fd, passage->engine->deadlines, &passage->request, result);
+    close(fd);
+}
+
+/* The connection is over: what was in its last message, and has not been judged. */
+static void conclude(struct passage *passage, const struct submit_result *result)
+{
+    int count = passage->count;
+    int i;
+
+    for (i = 0; i < count; i++)
+        judge(passage, i, result);
+    passage->count = 0;
+    for (i = 0; i < count; i++) {
+        struct job *job = passage->job[i];
+
+        if (job == passage->lead)
+            continue; /* worker_turn() goes on with it */
+        no_report = job->delivery.kind == SPOOL_KIND_REPORT;
+        obey(passage->engine, job);
+        let_go(passage, job);
+    }
+}
+
+/* The lead, and the others of its message that want the same server now. */
+static void embark(struct passage *passage)
+{
+    struct job *lead = passage->lead;
+    struct job *mate;
+
+    passage->job[0] = lead; /* its row has marked it as begun */
+    passage->count = 1;
+    while ((mate = lead->mates) != NULL) {
+        lead->mates = mate->next;
+        mate->next = NULL;
+        gather_one(passage, mate);
+    }
+    no_report = lead->delivery.kind == SPOOL_KIND_REPORT;
+}
+
+/* Nothing was sent: the others are not the lead's any more. */
+static void put_back(struct passage *passage)
+{
+    int i;
+
+    for (i = 0; i < passage->count; i++)
+        let_go(passage, passage->job[i]);
+    passage->count = 0;
+}
+
+static void send_all(struct passage *passage, bool probe)
+{
+    struct engine *engine = passage->engine;
+    struct job *lead = passage->lead;
+    const char *server = passage->server->name;
+    struct submit_result result;
+    int fd = open_connection(engine, lead, passage->server, probe, passage->address);
+
+    if (fd < 0)
+        return;
+    embark(passage);
+    if (passage->count > 1 && !pass_on(passage, NULL, 0)) {
+        passage->count = 1; /* the others went back */
+        passage->job[0] = lead;
+    }
+    transmit(passage, fd, &result);
+    if (result.again && !atomic_load(&engine->stopping)) {
+        note_stale_token(engine, lead, server, passage->address, &result.failure);
+        fd = open_connection(engine, lead, passage->server, probe, passage->address);
+        if (fd < 0) {
+            put_back(passage);
+            return;
+        }
+        transmit(passage, fd, &result);
+    }
+    if (was_cut_off(engine, &result))
+        health_release(engine->health, server, probe, HEALTH_NEITHER, "");
+    else if (health_release(engine->health, server, probe, judge_server(&result),
+                            result.failure.text))
+        wake_waiting(engine);
+    conclude(passage, &result);
+}
+
+static void attempt(struct engine *engine, struct job *job, int index, bool probe)
+{
+    struct passage *passage = calloc(1, sizeof *passage);
+
+    if (passage == NULL) {
+        health_release(engine->health, job->step.server, probe, HEALTH_NEITHER, "");
+        make_row(job, job->step.server, "", "local error", error_text(ERROR_MEMORY));
+        ask(engine, job, POLICY_LOCAL, job->row.server, FAILURE_NONE);
         return;
     }
-    class = note_outcome(engine, job, server->name, address, &result);
-    if (class == FAILURE_NONE)
-        ask(engine, job, POLICY_SENT, server->name, class);
-    else
-        ask(engine, job, POLICY_FAILED, server->name, class);
+    passage->engine = engine;
+    passage->lead = job;
+    passage->server = &job->tables->servers->server[index];
+    passage->shared = !probe; /* those that wait for a probe are not to wait for others */
+    send_all(passage, probe);
+    free(passage);
 }
 
 /* ---- obeying ----------------------------------------------------------------------------------
@@ -603,25 +876,41 @@ static void do_fail(struct engine *engine, struct job *job)
     record(engine, job, SPOOL_FAILED, 0, true);
 }
 
-enum worker_end worker_turn(struct engine *engine, struct job *job)
+/* Until it is over, or to connect. */
+static void obey(struct engine *engine, struct job *job)
 {
-    no_report = job->delivery.kind == SPOOL_KIND_REPORT;
-    job->waits_for[0] = '\0';
-    if (job->tables == NULL)
-        begin(engine, job);
     while (!job->over) {
         switch (job->step.action) {
-        case POLICY_CONNECT:
-            if (do_connect(engine, job) == WORKER_PARK)
-                return WORKER_PARK;
-            break;
+        case POLICY_CONNECT: return;
         case POLICY_WAIT: do_wait(engine, job); break;
         case POLICY_MAILBOX: do_mailbox(engine, job); break;
         case POLICY_DONE: record(engine, job, SPOOL_DONE, 0, true); break;
         case POLICY_FAIL: do_fail(engine, job); break;
         }
     }
-    return WORKER_DONE;
+}
+
+enum worker_end worker_turn(struct engine *engine, struct job *job)
+{
+    enum worker_end end = WORKER_DONE;
+    struct job *mate;
+
+    no_report = job->delivery.kind == SPOOL_KIND_REPORT;
+    job->waits_for[0] = '\0';
+    if (job->tables == NULL)
+        begin(engine, job);
+    obey(engine, job);
+    while (!job->over && end == WORKER_DONE) {
+        end = do_connect(engine, job);
+        no_report = job->delivery.kind == SPOOL_KIND_REPORT;
+        if (end == WORKER_DONE)
+            obey(engine, job);
+    }
+    while ((mate = job->mates) != NULL) {
+        job->mates = mate->next;
+        engine->put(engine->pool, mate);
+    }
+    return end;
 }
 
 void worker_give_back(struct engine *engine, struct job *job)

@@ -36,6 +36,12 @@ struct engine {
     int stop_fd;           /* readable once connecting is to be given up */
     int wake_fd;           /* wakes the dispatcher */
     struct report *report; /* NULL: the log alone tells */
+    /* The pool's queue. take: a job that has not begun or wants this server, with its mates, for a
+     * connection that is open; NULL: none, or the daemon drains. put: a job of ours goes back, and
+     * is somebody else's from then on. */
+    struct job *(*take)(void *pool, const char *server);
+    void (*put)(void *pool, struct job *job);
+    void *pool;
     atomic_bool stopping;
     pthread_mutex_t lock; /* all below */
     struct tables *tables;
@@ -67,6 +73,8 @@ struct job {
     bool over;                       /* the turn was recorded */
     bool fresh;                      /* nothing was tried before this turn */
     char waits_for[SERVER_NAME_MAX]; /* parked until this server has room */
+    struct job *mates; /* in hand: others of the same message, for the same transaction */
+    char memory[POLICY_MEMORY_TEXT_MAX]; /* as it is recorded */
     struct job *next;
 };
 
@@ -75,6 +83,8 @@ enum worker_end {
     WORKER_PARK, /* all connections of job->waits_for are in use: call again when there is room */
 };
 
+/* Its mates are dealt with too: they share its transaction where they want the same server, or go
+ * back to the queue; so do others that are sent by its connection. */
 enum worker_end worker_turn(struct engine *engine, struct job *job);
 
 /* Gives back a delivery whose turn has not begun or is parked: due at once. Frees. */

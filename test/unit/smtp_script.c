@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +27,14 @@
 
 struct smtp_script {
     pthread_t thread;
-    const char *const *script;
+    const char *const *script, *const *second;
     const char *certificates;
     int connections;
     int listen_fd, fd, port;
     SSL *ssl;
     struct buffer message;
+    atomic_bool stop;
+    atomic_int mails, recipients, served;
     char complaint[200];
     char server_name[100];
     unsigned char read_buffer[4096];
@@ -260,6 +263,31 @@ static bool expect(struct smtp_script *script, const char *verb)
     return true;
 }
 
+static bool take_mails(struct smtp_script *script)
+{
+    char line[2000];
+
+    while (get_line(script, line, sizeof line)) {
+        bool data = strncasecmp(line, "DATA", 4) == 0;
+        const char *reply = data ? "354 go\r\n" : "250 2.0.0 ok\r\n";
+
+        if (strncasecmp(line, "QUIT", 4) == 0)
+            return put(script, "221 bye\r\n", 9);
+        if (strncasecmp(line, "RCPT", 4) == 0)
+            atomic_fetch_add(&script->recipients, 1);
+        if (!put(script, reply, strlen(reply)))
+            return false;
+        if (!data)
+            continue;
+        if (!read_message(script))
+            return false;
+        atomic_fetch_add(&script->mails, 1);
+        if (!put(script, "250 2.0.0 queued\r\n", 18))
+            return false;
+    }
+    return false;
+}
+
 static void reset(struct smtp_script *script)
 {
     struct linger linger = {.l_onoff = 1};
@@ -292,6 +320,8 @@ static bool play(struct smtp_script *script, const char *word)
                 return false;
     } else if (strncmp(word, "TLS ", 4) == 0) {
         return shake_hands(script, word + 4);
+    } else if (strcmp(word, "MAILS") == 0) {
+        return take_mails(script);
     } else if (strcmp(word, "DATA") == 0) {
         return read_message(script);
     } else if (strcmp(word, "MEGA") == 0) {
@@ -316,22 +346,30 @@ static bool play(struct smtp_script *script, const char *word)
 static void *run(void *arg)
 {
     struct smtp_script *script = arg;
+    const char *const *words;
     int served;
     int i;
 
-    for (served = 0; served < script->connections; served++) {
+    for (served = 0; served != script->connections; served++) {
         struct pollfd poll_fd = {.fd = script->listen_fd, .events = POLLIN};
 
-        if (poll(&poll_fd, 1, 15000) <= 0) {
+        if (script->connections < 0) {
+            while (!atomic_load(&script->stop) && poll(&poll_fd, 1, 50) <= 0)
+                ;
+            if (atomic_load(&script->stop))
+                break;
+        } else if (poll(&poll_fd, 1, 15000) <= 0) {
             text_copy(script->complaint, sizeof script->complaint, "nobody came");
             break;
         }
         script->fd = accept(script->listen_fd, NULL, NULL);
         if (script->fd < 0)
             break;
+        atomic_fetch_add(&script->served, 1);
         script->read_at = script->read_count = 0;
-        for (i = 0; script->script[i] != NULL; i++)
-            if (!play(script, script->script[i]))
+        words = served == 1 && script->second != NULL ? script->second : script->script;
+        for (i = 0; words[i] != NULL; i++)
+            if (!play(script, words[i]))
                 break;
         SSL_free(script->ssl);
         script->ssl = NULL;
@@ -340,8 +378,8 @@ static void *run(void *arg)
     return NULL;
 }
 
-struct smtp_script *smtp_script_start(const char *const *words, int connections,
-                                      const char *certificates)
+static struct smtp_script *start(const char *const *words, const char *const *second,
+                                 int connections, const char *certificates)
 {
     struct smtp_script *script = calloc(1, sizeof *script);
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -350,6 +388,7 @@ struct smtp_script *smtp_script_start(const char *const *words, int connections,
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     script->script = words;
+    script->second = second;
     script->connections = connections;
     script->certificates = certificates;
     buffer_init(&script->message, 64 * 1024 * 1024);
@@ -364,14 +403,33 @@ struct smtp_script *smtp_script_start(const char *const *words, int connections,
     return script;
 }
 
+struct smtp_script *smtp_script_start(const char *const *words, int connections,
+                                      const char *certificates)
+{
+    return start(words, NULL, connections, certificates);
+}
+
+struct smtp_script *smtp_script_start_two(const char *const *first, const char *const *second)
+{
+    return start(first, second, second[0] != NULL ? 2 : 1, NULL);
+}
+
 int smtp_script_port(const struct smtp_script *script)
 {
     return script->port;
 }
 
+void smtp_script_counts(struct smtp_script *script, int *mails, int *recipients, int *connections)
+{
+    *mails = atomic_load(&script->mails);
+    *recipients = atomic_load(&script->recipients);
+    *connections = atomic_load(&script->served);
+}
+
 void smtp_script_stop(struct smtp_script *script, char **out_message, size_t *out_length,
                       char *complaint, size_t complaint_size, char *name, size_t name_size)
 {
+    atomic_store(&script->stop, true);
     pthread_join(script->thread, NULL);
     close(script->listen_fd);
     if (complaint != NULL)

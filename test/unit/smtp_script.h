@@ -10,6 +10,7 @@
  *   "HANG"      reads until the client is gone     "STALL" reads nothing for 2 s
  *   "TRICKLE text"  sends a line, an octet each 20 ms
  *   "MEGA"      sends a megabyte without a line end    "LINES" sends 250-lines without end
+ *   "MAILS"     takes all mails that come, until QUIT or the end
  *   "TLS name"  shakes hands with the certificate of that name (see smtp_script_certificates())
  */
 #ifndef FAXPOST_TEST_SMTP_SCRIPT_H
@@ -25,10 +26,16 @@ struct smtp_script;
 void smtp_script_certificates(const char *folder);
 
 /* Serves `connections` connections by the same script, which ends with NULL and stays the
- * caller's. */
+ * caller's. SMTP_SCRIPT_ANY: as many as come until smtp_script_stop(). */
+enum { SMTP_SCRIPT_ANY = -1 };
 struct smtp_script *smtp_script_start(const char *const *script, int connections,
                                       const char *certificates);
+/* One connection by each script; the second may be empty. */
+struct smtp_script *smtp_script_start_two(const char *const *first, const char *const *second);
 int smtp_script_port(const struct smtp_script *script);
+
+/* So far: mails taken by "MAILS", their recipients, and connections. */
+void smtp_script_counts(struct smtp_script *script, int *mails, int *recipients, int *connections);
 
 /* Joins. The message of the last connection without dot-stuffing is given where out is not NULL
  * (malloced), and what went wrong in the script ("" when all was as expected). */

@@ -35,6 +35,7 @@ enum { PATIENCE_MS = 20000 };
         "S:250 2.0.0 queued", "C:QUIT", "S:221 bye", "CLOSE"
 
 static const char *const good_script[] = {GOOD, NULL};
+static const char *const any_script[] = {HELLO, "MAILS", NULL};
 
 /* A spool, a dispatcher, and what the compose role is told to do. */
 struct world {
@@ -82,13 +83,14 @@ static struct conf *parse(const char *text, const char *name, const struct conf_
     return conf;
 }
 
-#define SETTINGS_BUT(retry)                                                                        \
+#define SETTINGS_FOR(retry, workers)                                                               \
     "[gateway]\noperator = op@example.com\nhostname = gw.example.com\n"                            \
     "[route sales]\ncalled = 5552*\nto = sales@example.com\n"                                      \
     "[route both]\ncalled = 5553*\nto = a@example.com, b@example.com\n" retry                      \
     "[timeouts]\nconnect = 2s\ngreeting = 5s\ncommand = 5s\ndata = 5s\nfinal = 5s\n"               \
-    "[limits]\nworkers = 4\n[spool]\nmin_free = 0\n"
-#define SETTINGS SETTINGS_BUT("[retry]\nwait = 1s\n")
+    "[limits]\nworkers = " workers "\n[spool]\nmin_free = 0\n"
+#define SETTINGS_BUT(retry) SETTINGS_FOR(retry, "4")
+#define SETTINGS            SETTINGS_BUT("[retry]\nwait = 1s\n")
 
 static void world_open(struct world *world)
 {
@@ -481,9 +483,12 @@ static void test_compose_full(void **state)
 static void test_many(void **state)
 {
     enum { FAXES = 60 };
-    struct smtp_script *server = smtp_script_start(good_script, FAXES, NULL);
+    struct smtp_script *server = smtp_script_start(any_script, SMTP_SCRIPT_ANY, NULL);
     struct world world;
     char complaint[200];
+    int mails;
+    int recipients;
+    int connections;
     int i;
 
     (void)state;
@@ -496,6 +501,9 @@ static void test_many(void **state)
         receive_fax(&world, "5552000", NULL);
     wait_count(&world, FAXES, 0);
     assert_int_equal(count_mails(&world, "sales@example.com"), FAXES);
+    smtp_script_counts(server, &mails, &recipients, &connections);
+    assert_int_equal(mails, FAXES);
+    assert_in_range(connections, 2, FAXES / 2); /* shared, and bounded */
     smtp_script_stop(server, NULL, NULL, complaint, sizeof complaint, NULL, 0);
     assert_string_equal(complaint, "");
     world_close(&world);
@@ -549,6 +557,139 @@ static void test_clock_set_back(void **state)
     wait_count(&world, 1, 0);
     smtp_script_stop(server, NULL, NULL, NULL, 0, NULL, 0);
     world_close(&world);
+}
+
+#define ONE "C:MAIL", "S:250 ok", "C:RCPT", "S:250 ok", "C:DATA", "S:354 go", "DATA"
+#define TWO "C:MAIL", "S:250 ok", "C:RCPT TO:<a", "S:250 ok", "C:RCPT TO:<b"
+#define BYE "C:QUIT", "S:221 bye", "CLOSE"
+
+/* Faxes that are there before the dispatcher begins, by one worker, and what their logs say. */
+static const struct shared_row {
+    const char *name;
+    const char *called;
+    int faxes;
+    const char *first[60]; /* scripts of the first connection, and of the second */
+    const char *second[40];
+    int64_t done, failed;
+    const char *log[3]; /* by fax, each delivery's rows after the other's */
+} shared_rows[] = {
+    {"three by one connection",
+     "5552000",
+     3,
+     {HELLO, ONE, "S:250 1", ONE, "S:250 2", ONE, "S:250 3", BYE, NULL},
+     {NULL},
+     3,
+     0,
+     {"S1 one TCP OK|S4 one SMTP OK", "S4 one SMTP OK", "S4 one SMTP OK"}},
+    {"421 after the first",
+     "5552000",
+     3,
+     {HELLO, ONE, "S:250 1", "S:421 4.3.2 enough", "HANG", NULL},
+     {HELLO, ONE, "S:250 2", ONE, "S:250 3", BYE, NULL},
+     3,
+     0,
+     {"S1 one TCP OK|S4 one SMTP OK", "S1 one TCP OK|S4 one SMTP OK", "S4 one SMTP OK"}},
+    {"dropped after the first",
+     "5552000",
+     2,
+     {HELLO, ONE, "S:250 1", "C:MAIL", "CLOSE", NULL},
+     {HELLO, ONE, "S:250 2", BYE, NULL},
+     2,
+     0,
+     {"S1 one TCP OK|S4 one SMTP OK", "S1 one TCP OK|S4 one SMTP OK"}},
+    {"the second refused",
+     "5552000",
+     3,
+     {HELLO, ONE, "S:250 1", "C:MAIL", "S:250 ok", "C:RCPT", "S:550 5.1.1 no", "C:DATA", "S:554 x",
+      BYE, NULL},
+     {HELLO, ONE, "S:250 3", BYE, NULL},
+     2,
+     1,
+     {"S1 one TCP OK|S4 one SMTP OK", "S6 one destination error", "S1 one TCP OK|S4 one SMTP OK"}},
+    {"dropped after the dot of the second",
+     "5552000",
+     2,
+     {HELLO, ONE, "S:250 1", ONE, "CLOSE", NULL},
+     {HELLO, ONE, "S:250 2", BYE, NULL},
+     2,
+     0,
+     {"S1 one TCP OK|S4 one SMTP OK", "S7 one uncertain|S7 one TCP OK|S4 one SMTP OK"}},
+    {"two recipients in one transaction",
+     "5553000",
+     1,
+     {HELLO, TWO, "S:250 ok", "C:DATA", "S:354 go", "DATA", "S:250 1", BYE, NULL},
+     {NULL},
+     2,
+     0,
+     {"S1 one TCP OK|S4 one SMTP OK|S4 one SMTP OK"}},
+    {"one of two refused",
+     "5553000",
+     1,
+     {HELLO, TWO, "S:550 5.1.1 no such user", "C:DATA", "S:354 go", "DATA", "S:250 1", BYE, NULL},
+     {NULL},
+     1,
+     1,
+     {"S1 one TCP OK|S6 one destination error|S4 one SMTP OK"}},
+    {"452 4.5.3 on the second",
+     "5553000",
+     1,
+     {HELLO, TWO, "S:452 4.5.3 too many", "C:DATA", "S:354 go", "DATA", "S:250 1", "C:MAIL",
+      "S:250 ok", "C:RCPT TO:<b", "S:250 ok", "C:DATA", "S:354 go", "DATA", "S:250 2", BYE, NULL},
+     {NULL},
+     2,
+     0,
+     {"S1 one TCP OK|S10 one further transaction|S4 one SMTP OK|S4 one SMTP OK"}},
+};
+
+/* Composed and due before the dispatcher begins: all of them are claimed at once. */
+static void leave_due(struct world *world, const char *called, char *fax_id)
+{
+    struct spool_fax *fax = calloc(1, sizeof *fax);
+    struct spool_recipient recipients[2] = {{"a@example.com"}, {"b@example.com"}};
+    struct route route = {.name = "both", .to = {"a@example.com"}, .to_count = 1};
+    int count = strcmp(called, "5553000") == 0 ? 2 : 1;
+    int64_t bytes = 0;
+    char why[100];
+
+    receive_fax(world, called, fax_id);
+    assert_int_equal(spool_take_over(world->spool, 10), 1);
+    assert_int_equal(spool_fax_get(world->spool, fax_id, fax), 0);
+    assert_int_equal(compose(world, fax, &route, fax_id, false, &bytes, why, sizeof why), 0);
+    assert_int_equal(spool_fax_composed(world->spool, fax_id, "both", fax_id, "op@example.com",
+                                        bytes, recipients, count, clock_wall_ms()),
+                     0);
+    free(fax);
+}
+
+static void test_shared(void **state)
+{
+    size_t r;
+
+    (void)state;
+    for (r = 0; r < sizeof shared_rows / sizeof shared_rows[0]; r++) {
+        const struct shared_row *row = &shared_rows[r];
+        struct smtp_script *server = smtp_script_start_two(row->first, row->second);
+        struct world world;
+        char fax_id[3][FAX_ID_MAX];
+        char complaint[200];
+        char log[1000];
+        int i;
+
+        print_message("  %s\n", row->name);
+        world_open(&world);
+        for (i = 0; i < row->faxes; i++)
+            leave_due(&world, row->called, fax_id[i]);
+        world_start(&world, SETTINGS_FOR("[retry]\nwait = 1s\n[mail]\nmailbox = no\n", "1"),
+                    servers_for(smtp_script_port(server), 0, 4), NULL);
+        wait_count(&world, row->done, row->failed);
+        smtp_script_stop(server, NULL, NULL, complaint, sizeof complaint, NULL, 0);
+        assert_string_equal(complaint, "");
+        for (i = 0; i < row->faxes; i++) {
+            read_log(&world, fax_id[i], log, sizeof log);
+            assert_string_equal(log, row->log[i]);
+        }
+        world_close(&world);
+    }
 }
 
 /* A stop in the middle: nothing half done, all of it goes out afterwards, nothing twice. */
@@ -639,6 +780,7 @@ int main(void)
         cmocka_unit_test(test_compose_failures),
         cmocka_unit_test(test_compose_full),
         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_shared),
         cmocka_unit_test(test_claimed_once),
         cmocka_unit_test(test_clock_set_back),
         cmocka_unit_test(test_stop_and_go_on),
