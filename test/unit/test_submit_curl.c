@@ -27,7 +27,8 @@
 #include "smtp/login.h"
 #include "test/unit/smtp_script.h"
 
-enum { SHORT_MS = 400, BIG_BYTES = 3000000 };
+/* A handshake counts as a command, and all rows shake hands at the same time. */
+enum { SHORT_MS = 400, COMMAND_MS = 5000, BIG_BYTES = 3000000 };
 
 static char folder[100];
 static struct deadline_thread *deadlines;
@@ -163,7 +164,7 @@ static const struct row rows[] = {
     {"reset in the middle", {OPEN, "S:250 x", MAIL, RCPT, "C:DATA", "S:354 go", "SOME 50000",
      "RESET", NULL}, STAGE_CONTENT, EVENT_LOST, 0, "", .class = FAILURE_TEMPORARY, .big = true},
     {"stalled in the middle", {OPEN, "S:250 x", MAIL, RCPT, "C:DATA", "S:354 go", "SOME 50000",
-     "STALL", NULL}, STAGE_CONTENT, EVENT_TIMEOUT, 0, "", .class = FAILURE_TEMPORARY, .big = true},
+     "SLEEP 4000", "STALL", NULL}, STAGE_CONTENT, EVENT_TIMEOUT, 0, "", .class = FAILURE_TEMPORARY, .big = true},
     {"a pause, then on", {OPEN, "S:250 x", MAIL, RCPT, "C:DATA", "S:354 go", "SLEEP 250", "DATA",
      "S:250 ok", BYE, NULL}, OK_, 250, "250 ok", GOOD, .big = true},
     {"452 after the dot", {HELLO, MAIL, RCPT, DATA_, "S:452 4.3.1 full", "HANG", NULL},
@@ -372,7 +373,7 @@ static struct submit_timeouts timeouts_for(const struct row *row)
     else if (row->stage == STAGE_FINAL)
         timeouts.final = SHORT_MS;
     else
-        timeouts.command = 3 * SHORT_MS;
+        timeouts.command = COMMAND_MS;
     return timeouts;
 }
 
@@ -472,8 +473,14 @@ static void send_once(struct submit_session *session, const struct server *serve
     struct submit_timeouts timeouts = {20000, 20000, 20000, 20000, 20000};
     struct submit_recipient recipient = {.address = "a@example.com"};
     char path[200];
-    struct submit_request request = {path,       0, "op@example.com", "gw.example.com",
-                                     &recipient, 1, &timeouts};
+    struct submit_request request = {
+        .message_path = path,
+        .envelope_from = "op@example.com",
+        .hello = "gw.example.com",
+        .recipients = &recipient,
+        .recipient_count = 1,
+        .timeouts = &timeouts,
+    };
     char address[CONNECT_ADDRESS_MAX];
     struct failure why;
     int fd = connect_open(resolver, "127.0.0.1", server->port, 5000, -1, address, &why);
@@ -644,7 +651,14 @@ static void test_address_with_a_line_end(void **state)
     struct server server;
     char path[200];
     char why[200];
-    struct submit_request request = {path, 0, "a@b", "x", &recipient, 1, &timeouts};
+    struct submit_request request = {
+        .message_path = path,
+        .envelope_from = "a@b",
+        .hello = "x",
+        .recipients = &recipient,
+        .recipient_count = 1,
+        .timeouts = &timeouts,
+    };
 
     (void)state;
     snprintf(path, sizeof path, "%s/small", folder);
