@@ -32,7 +32,7 @@ static const struct {
 } roles[ROLE_COUNT] = {
     [ROLE_RECEIVE] = {"receive", "gateway,line,limits,spool", false},
     [ROLE_COMPOSE] = {"compose", "gateway,limits", false},
-    [ROLE_DELIVER] = {"deliver", "gateway,route,mail,retry,timeouts,limits,spool", true},
+    [ROLE_DELIVER] = {"deliver", "gateway,route,mail,retry,report,timeouts,limits,spool", true},
 };
 
 const char *role_text(enum role role)
