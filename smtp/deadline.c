@@ -18,6 +18,7 @@ struct deadline_thread {
     pthread_cond_t changed;
     struct deadline *first;
     bool stopping, cut_all;
+    int64_t wake_ms; /* when the thread looks next by itself */
 };
 
 static void fire(struct deadline *deadline)
@@ -44,6 +45,7 @@ static void *run(void *arg)
             else if (!deadline->fired && deadline->at_ms < next_ms)
                 next_ms = deadline->at_ms;
         }
+        thread->wake_ms = next_ms;
         thread_condition_wait(&thread->changed, &thread->lock, (int)(next_ms - now_ms));
     }
     pthread_mutex_unlock(&thread->lock);
@@ -102,13 +104,13 @@ void deadline_begin(struct deadline_thread *thread, struct deadline *deadline, i
 void deadline_set(struct deadline_thread *thread, struct deadline *deadline, int64_t in_ms)
 {
     pthread_mutex_lock(&thread->lock);
-    /* The thread sleeps until the earliest deadline: it need not know of a later one. */
+    /* The thread need not know of a deadline that comes after its next look. */
     int64_t at_ms = clock_monotonic_ms() + in_ms;
     bool sooner;
 
     if (at_ms > deadline->last_ms)
         at_ms = deadline->last_ms;
-    sooner = at_ms < deadline->at_ms;
+    sooner = at_ms < thread->wake_ms;
     deadline->at_ms = at_ms;
     if (sooner)
         pthread_cond_signal(&thread->changed);

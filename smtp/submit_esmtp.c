@@ -13,6 +13,8 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -231,6 +233,12 @@ static const char *break_off(struct transmission *core, int *length)
     return NULL;
 }
 
+/* The library writes by 2 kB: with TCP_NODELAY each would be a packet of its own. */
+static void hold_packets(struct transmission *core, int hold)
+{
+    setsockopt(core->fd, IPPROTO_TCP, TCP_CORK, &hold, sizeof hold);
+}
+
 static const char *next_chunk(void **context, int *length, void *arg)
 {
     struct esmtp_transmission *transmission = arg;
@@ -244,13 +252,17 @@ static const char *next_chunk(void **context, int *length, void *arg)
     }
     if (core->broken || !transmission_is_alive(core))
         return break_off(core, length);
+    if (core->offset == 0)
+        hold_packets(core, 1);
     n = transmission_read(core, transmission->chunk, CHUNK_BYTES);
     if (n < 0)
         return break_off(core, length);
-    if (n == 0)
+    if (n == 0) {
+        hold_packets(core, 0);
         transmission_content_done(core);
-    else
+    } else {
         transmission_block_done(core);
+    }
     *length = (int)n;
     errno = 0;
     return n > 0 ? transmission->chunk : NULL;
