@@ -11,7 +11,7 @@ import fake
 import folder
 import postfix
 from fake import Fake
-from harness import ini, timeout, wait_for
+from harness import ini, sanitized, timeout, wait_for
 
 QUEUED = "SMTP OK 250 2.0.0 queued"
 TO_TWO = ["S10 two TCP OK", f"S4 two {QUEUED}"]
@@ -637,6 +637,7 @@ def test_known_to_be_down_is_passed_over(box):
     assert gateway.faxpost("status")["servers"][0]["up"]
 
 
+@sanitized
 @timeout(60)
 def test_server_that_comes_back_wakes_all(box):
     """Many wait for the only server, with long waits: one probes, then all go."""
@@ -669,6 +670,7 @@ def test_connections_of_our_own_are_no_failure(box):
 # ---- recipients ------------------------------------------------------------------------------------
 
 
+@sanitized
 @timeout(60)
 def test_recipients_are_judged_one_by_one(box):
     """One of three is refused: it alone ends, with its copy; the others have the mail once."""
@@ -704,6 +706,7 @@ def test_more_recipients_than_a_transaction_takes(box):
     assert not [r for r in folder.rows(gateway, fax_id) if "error" in r["result"]]
 
 
+@sanitized
 @timeout(60)
 def test_421_between_messages(box):
     """A server that ends the connection at the second message: each mail arrives, once."""
