@@ -13,6 +13,8 @@ import folder  # noqa: E402
 import harness  # noqa: E402
 import postfix  # noqa: E402
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leaves no daemon behind
+
 
 class Sink:
     """smtp-sink of Postfix: takes mail and throws it away, and counts."""
