@@ -91,4 +91,38 @@ enum worker_end worker_turn(struct engine *engine, struct job *job);
 void worker_give_back(struct engine *engine, struct job *job);
 void worker_free(struct job *job);
 
+/* ---- the parts of a turn, for attempt.c -------------------------------------------------------
+ * By the one thread that has the job in hand; it stays the caller's.
+ */
+
+/* What follows on this thread is for this job: where it is a report to the operator, an alarm makes
+ * no further report. */
+void turn_hold(const struct job *job);
+
+/* Holds the job, begins its turn where it has not begun, and obeys: until it is over, or to
+ * connect. */
+void turn_go_on(struct engine *engine, struct job *job);
+
+/* The job's pending log row, of the time that is now; without its step. */
+void turn_set_row(struct job *job, const char *server, const char *address, const char *result,
+                  const char *reply);
+
+/* The pending row into the transmission log; none is pending afterwards, whatever came of it. */
+int turn_write_row(struct engine *engine, struct job *job);
+
+/* The next step into job->step. The pending row gets its step, and is written when another attempt
+ * follows in this turn. server: NULL or not in job->step, which is overwritten. */
+void turn_ask(struct engine *engine, struct job *job, enum policy_event event, const char *server,
+              enum failure_class class);
+
+/* Records the end of the turn, with the pending row; tries until the daemon stops. */
+void turn_record(struct engine *engine, struct job *job, enum spool_delivery_state state,
+                 int64_t due_ms, bool remember);
+
+/* The same for a commit of the caller's: what is to be recorded (it points into the job), and that
+ * it was. */
+struct spool_result turn_result(struct job *job, enum spool_delivery_state state, int64_t due_ms,
+                                bool remember);
+void turn_recorded(struct job *job);
+
 #endif
