@@ -338,6 +338,10 @@ class Gateway:
         with open(self.log_path, errors="replace") as file:
             return file.read()
 
+    def stood_still(self):
+        """The machine did not run for a while: what it did to live audio says nothing about us."""
+        return "media thread late" in self.log()
+
     def reload(self):
         self.process.send_signal(signal.SIGHUP)
 
@@ -409,9 +413,21 @@ class Caller:
             if value is not True:
                 command.append(str(value))
         self.command = command
+        self._start()
+
+    def again(self, caller):
+        """The same once more, from another number."""
+        twin = Caller.__new__(Caller)
+        twin.path = self.path + "-again"
+        twin.command = [twin.path if word == self.path else word for word in self.command]
+        twin.command[twin.command.index("--from") + 1] = caller
+        twin._start()
+        return twin
+
+    def _start(self):
         self.output = open(self.path + ".log", "w+")
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.output,
-                                        stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
+                                        stdout=self.output, stderr=subprocess.STDOUT)
 
     def wait(self, seconds=300):
         """The results, one dict for each call, in the order of their numbers."""

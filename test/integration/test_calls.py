@@ -87,21 +87,36 @@ def place(box, gateway, ways, **more):
     return calls
 
 
-def judge(calls, gateway):
-    """Every caller was told that all is well, and every mail is right; names the ways that fail."""
+def find_problems(calls, gateway):
+    """Every caller was told that all is well, and every mail is right, once: (number, problem) of
+    the calls of which that is not so."""
     problems = []
-    for name, _, document, call in calls:
+    for number, (name, _, document, call) in enumerate(calls):
         result = call.wait()[0]
         if not result["ok"] or result["pages_confirmed"] != len(pixels(document)):
-            problems.append(f"{name}: {result}")
-    mails = gateway.mails(len(calls)) if not problems else []
-    for name, caller, document, _ in calls:
+            problems.append((number, f"{name}: {result}"))
+    failed = {number for number, _ in problems}
+    good = [call for number, call in enumerate(calls) if number not in failed]
+    wait_for("the mails of all calls", lambda: len(gateway.mail_paths()) >= len(good), 30)
+    mails = gateway.mails(len(gateway.mail_paths()))
+    for number, (name, caller, document, _) in enumerate(calls):
         try:
-            check_mail(mail_of(mails, caller), document) if mails else None
+            check_mail(mail_of(mails, caller), document) if number not in failed else None
         except AssertionError as problem:
-            problems.append(f"{name}: {problem}")
-    assert not problems, "\n".join(problems)
-    return mails
+            problems.append((number, f"{name}: {problem}"))
+    return problems
+
+
+def judge(calls, gateway):
+    """Names the ways that fail. After the machine stood still they have a second try: live audio
+    bears no gap."""
+    problems = find_problems(calls, gateway)
+    if problems and gateway.stood_still():
+        print("once more:", problems)
+        calls = [(calls[n][0], f"+1444{n:04d}", calls[n][2], calls[n][3].again(f"+1444{n:04d}"))
+                 for n, _ in problems]
+        problems = find_problems(calls, gateway)
+    assert not problems, "\n".join(problem for _, problem in problems)
 
 
 @timeout(240)
