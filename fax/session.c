@@ -614,8 +614,8 @@ void session_describe(const struct session *session, struct call_info *info)
         core_describe(&session->core, info);
     info->pages = ledger->confirmed;
     info->unconfirmed = ledger->unconfirmed + (ledger->produced - ledger->confirmed);
-    /* in ECM the rows come all at once; some 60 octets make a row of text */
-    info->rows = session->last_rows + session->last_octets / 24;
+    /* in ECM the rows come all at once; of a letter some 12 octets make a row */
+    info->rows = session->last_rows + session->last_octets / 12;
     info->verdict = session->ending < ENDING_SALVAGE ? CALL_LIVE : ledger_verdict(ledger);
     text_copy(info->error, sizeof info->error, session->error);
     if (info->verdict == CALL_PARTIAL && info->error[0] == '\0')
