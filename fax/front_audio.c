@@ -22,6 +22,7 @@ enum {
     QUEUE_EVENTS = 16,
     SAMPLES_PER_MS = 8,
     SILENCE_MS = 75,      /* before any V.21 transmission (T.30 5.3.2.2) */
+    LOUD = 60,            /* mean amplitude of a signal, about -45 dBm0 */
     PREAMBLE_OCTETS = 38, /* flags: 1 s of V.21 */
 };
 
@@ -167,10 +168,21 @@ static bool listen_begin(struct front_audio *front)
     return true;
 }
 
+static bool is_loud(const int16_t *samples, size_t count)
+{
+    int32_t sum = 0;
+
+    for (size_t i = 0; i < count; i++)
+        sum += abs(samples[i]);
+    return sum > (int32_t)count * LOUD;
+}
+
 static void audio_audio(struct front *base, int16_t *samples, size_t count)
 {
     struct front_audio *front = (struct front_audio *)base;
     int octets_before;
+    int timer_before;
+    bool loud;
     bool receiver_is_off = front->fax->modems.current_rx_type == T30_MODEM_NONE;
 
     if (base->wants_cng)
@@ -185,7 +197,15 @@ static void audio_audio(struct front *base, int16_t *samples, size_t count)
     }
     front->listening = false;
     octets_before = base->t30->t4.rx.line_image_size;
+    timer_before = base->t30->timer_t2_t4;
+    loud = base->t30->error_correcting_mode &&
+           front->fax->modems.current_rx_type == T30_MODEM_V21 && is_loud(samples, count);
     fax_rx(front->fax, samples, (int)count);
+    /* A carrier that tore in the middle of a page: the sender does not know and goes on with it.
+     * The core waits for the command behind the page by T2 alone and would answer into it with a
+     * DIS; with ECM what is missing can be asked for. */
+    if (loud && timer_before > (int)count && base->t30->timer_t2_t4 == timer_before - (int)count)
+        base->t30->timer_t2_t4 = timer_before;
     if (!base->t30->error_correcting_mode && base->t30->t4.rx.line_image_size > octets_before)
         session_image_in(base->session);
 }

@@ -16,7 +16,7 @@
 
 #include "fax/frames.h"
 
-enum { TICK = SESSION_TICK_SAMPLES, RUN_MOST_MS = 600000 };
+enum { TICK = SESSION_TICK_SAMPLES, RUN_MOST_MS = 600000, GAP_AT_MS = 5000 };
 
 /* ---- documents ------------------------------------------------------------------------------ */
 
@@ -143,6 +143,7 @@ struct rig {
     int mcf_seen;
     bool deaf; /* the sender does not hear: what it lost */
     bool dcn_lost;
+    int64_t page_ms; /* when the first CFR went out */
     int image_packets;
     uint32_t random;
     bool noise; /* the image is being damaged */
@@ -299,6 +300,8 @@ static void on_trace(void *user, const char *line)
     }
     out->rnr += strstr(line, " out RNR") != NULL;
     out->dcn += strstr(line, " out DCN") != NULL;
+    if (strstr(line, " out CFR") != NULL && rig->page_ms == 0)
+        rig->page_ms = rig->now_ms;
     if (strstr(line, " out CFR") != NULL && rig->c->noisy_page && out->rtn == 0)
         rig->noise = true;
     if (strstr(line, " out RTN") != NULL) {
@@ -352,6 +355,9 @@ static void step_line(struct rig *rig, int16_t *to_sender)
         if (!rig->gone)
             fax_tx(rig->fax, from_sender, TICK);
         if (rig->dcn_lost)
+            memset(from_sender, 0, sizeof from_sender);
+        if (rig->page_ms > 0 && rig->now_ms - rig->page_ms >= GAP_AT_MS &&
+            rig->now_ms - rig->page_ms < GAP_AT_MS + rig->c->gap_ms)
             memset(from_sender, 0, sizeof from_sender);
         session_post_audio(rig->session, from_sender, TICK);
         if (rig->deaf)

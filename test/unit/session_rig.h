@@ -32,6 +32,7 @@ struct rig_case {
     int hangup_ms;           /* … and this many ms more */
     int switch_ms;           /* audio: a switch to T.38 at this time; 0: none */
     bool noisy_page;         /* the first page is damaged on the line: RTN */
+    int gap_ms;              /* audio: so long a silence in the middle of the first page */
     int mutate_seed;         /* T.38: packets are mutated … */
     int mutate_share;        /* … so many of a thousand */
 };

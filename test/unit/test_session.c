@@ -51,6 +51,7 @@ static const struct expected calls[] = {
     {{.name = "A3", .media = T38, .ecm = true, .pages = 1, .width = 2432}, true, 1, CALL_COMPLETE, 1, 0, 0},
     {{.name = "several ECM blocks", .media = T38, .ecm = true, .pages = 1, .rows = 3000}, true, 1, CALL_COMPLETE, 1, 0, 0},
     {{.name = "audio, then T.38", .media = AUDIO, .ecm = true, .pages = 2, .switch_ms = 3000}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{.name = "a gap in the audio of a page", .media = AUDIO, .ecm = true, .pages = 2, .rows = 2200, .gap_ms = 240}, true, 2, CALL_COMPLETE, 2, 0, 0},
     /* ---- the store takes its time, or fails */
     {{.name = "2 s, T.38 ECM", .media = T38, .ecm = true, .pages = 2, .store_ms = 2000}, true, 2, CALL_COMPLETE, 2, 0, 0},
     {{.name = "2 s, T.38", .media = T38, .pages = 2, .store_ms = 2000}, true, 2, CALL_COMPLETE, 2, 0, 0},
