@@ -29,8 +29,12 @@ struct line_sip {
     struct mailbox *events;
     pthread_t thread;
 
-    /* The SIP thread's alone, but for the beginning. */
+    /* Set and cleared by the SIP thread under the lock, so that who wakes it finds it or nothing.
+     */
     struct agent_loop *loop;
+    pthread_mutex_t loop_lock;
+
+    /* The SIP thread's alone, but for the beginning. */
     struct receive_settings *settings;
     struct line *lines;
     bool is_draining, is_stopping;
@@ -429,7 +433,12 @@ static void wake(void *user)
 {
     struct line_sip *lines = user;
 
-    agent_loop_wake(lines->loop);
+    /* A write to a pipe; held so that the loop, told to stop by this very event, does not go away
+     * underneath. */
+    pthread_mutex_lock(&lines->loop_lock);
+    if (lines->loop != NULL)
+        agent_loop_wake(lines->loop);
+    pthread_mutex_unlock(&lines->loop_lock);
 }
 
 static int lines_open(struct line_sip *lines)
@@ -443,6 +452,7 @@ static int lines_open(struct line_sip *lines)
 
 static void lines_close(struct line_sip *lines)
 {
+    struct agent_loop *loop = lines->loop;
     struct event event;
 
     while (lines->lines != NULL) {
@@ -451,8 +461,10 @@ static void lines_close(struct line_sip *lines)
         lines->lines = line->next;
         line_close(line);
     }
-    agent_loop_close(lines->loop);
+    pthread_mutex_lock(&lines->loop_lock);
     lines->loop = NULL;
+    pthread_mutex_unlock(&lines->loop_lock);
+    agent_loop_close(loop);
     while (mailbox_take(lines->events, &event)) {
         receive_settings_free(event.settings);
         channel_unref(event.channel);
@@ -480,6 +492,7 @@ static void lines_free(struct line_sip *lines)
     mailbox_free(lines->events);
     pthread_cond_destroy(&lines->started);
     pthread_mutex_destroy(&lines->lock);
+    pthread_mutex_destroy(&lines->loop_lock);
     receive_settings_free(lines->settings);
     free(lines);
 }
@@ -497,6 +510,7 @@ int line_sip_start(struct line_sip **out, struct channel_shared *shared,
     lines->shared = shared;
     lines->settings = settings;
     pthread_mutex_init(&lines->lock, NULL);
+    pthread_mutex_init(&lines->loop_lock, NULL);
     thread_condition_init(&lines->started);
     rc = mailbox_new(&lines->events, sizeof(struct event), EVENTS_MOST, wake, lines);
     if (rc == 0) {
