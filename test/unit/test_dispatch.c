@@ -503,7 +503,8 @@ static void test_many(void **state)
     assert_int_equal(count_mails(&world, "sales@example.com"), FAXES);
     smtp_script_counts(server, &mails, &recipients, &connections);
     assert_int_equal(mails, FAXES);
-    assert_in_range(connections, 2, FAXES / 2); /* shared, and bounded */
+    /* how many are shared depends on how fast they come; test_shared has them all at once */
+    assert_in_range(connections, 2, FAXES);
     smtp_script_stop(server, NULL, NULL, complaint, sizeof complaint, NULL, 0);
     assert_string_equal(complaint, "");
     world_close(&world);
