@@ -625,7 +625,8 @@ def test_known_to_be_down_is_passed_over(box):
     waiting = folder.send(box, gateway, caller="1002")
     for fax_id in passed:
         assert folder.ended(gateway, fax_id) == ["done"]
-        expect(gateway, fax_id, TO_TWO)
+        # those that come while a connection is open share it, and have no TCP row of their own
+        assert folder.lines(gateway, fax_id) in (TO_TWO, TO_TWO[1:])
         assert re.search(rf"fax={fax_id}.* passed=1", gateway.log()), "one line says so"
     wait_for("S13 by waits", lambda: "settings are probably wrong fax=" in gateway.log(), 8)
     assert len(mailbox_of(gateway)) == 1

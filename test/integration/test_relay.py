@@ -156,7 +156,9 @@ def test_opensmtpd(box):
     for fax_id in faxes:
         assert folder.ended(gateway, fax_id) == ["done"]
         log = folder.lines(gateway, fax_id)
-        assert log[0] == "S1 one TCP OK" and log[1].startswith("S4 one SMTP OK 250 2.0.0"), log
+        # those that come while a connection is open share it, and have no TCP row of their own
+        assert log[:-1] in ([], ["S1 one TCP OK"]), log
+        assert log[-1].startswith("S4 one SMTP OK 250 2.0.0"), log
     sink.wait_messages(3)
     for octets, _ in sink.taken:
         mail = Mail(octets, box.folder, "sink")
