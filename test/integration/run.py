@@ -71,6 +71,8 @@ class Child:
         self.test = test
         self.name = name_of(test)
         self.folder = os.path.join(top, self.name.replace(":", "-"))
+        if os.path.exists(self.folder):
+            self.folder += "-again"
         os.mkdir(self.folder, 0o755)
         self.mark = f"{os.getpid()}-{self.name}-{random.getrandbits(32):08x}"
         self.began = time.monotonic()
@@ -122,12 +124,15 @@ class Child:
 
 
 def run_all(tests, jobs, top):
-    """Gives the counts of outcomes."""
+    """Gives the counts of outcomes. Calls are live, and a shared machine may stand still in the
+    middle of one: a test that fails is shown as AGAIN and has one more try, alone. What a sanitizer
+    reports has none."""
     counts = {"PASS": 0, "FAIL": 0, "SKIP": 0}
     waiting = [t for t in tests if not harness.attribute(t, "alone", False)]
     waiting.sort(key=lambda t: -harness.attribute(t, "timeout", 120))  # the long ones first
     alone = [t for t in tests if harness.attribute(t, "alone", False)]
     running = []
+    tried = set()
     while waiting or alone or running:
         while waiting and len(running) < jobs:
             running.append(Child(waiting.pop(0), top))
@@ -138,6 +143,12 @@ def run_all(tests, jobs, top):
             if outcome is None:
                 continue
             running.remove(child)
+            if (outcome[0] == "FAIL" and child.name not in tried
+                    and not harness.REPORTS.search(outcome[1])):
+                tried.add(child.name)
+                alone.append(child.test)
+                report(child, "AGAIN", outcome[1])
+                continue
             report(child, *outcome)
             counts[outcome[0]] += 1
         time.sleep(0.05)
@@ -152,7 +163,7 @@ def report(child, outcome, text):
         return
     for line in text.splitlines()[-40:]:
         print("  | " + line)
-    if outcome == "FAIL":
+    if outcome != "SKIP":
         print(f"  | its folder: {child.folder}", flush=True)
 
 
