@@ -374,12 +374,7 @@ static int run_explain(struct table *table, char *const *word, int count)
     return EXIT_FINE;
 }
 
-static const struct {
-    const char *name;
-    int (*run)(struct table *table, char *const *word, int count);
-    int least, most; /* words behind it */
-    bool changes;
-} actions[] = {
+static const struct table_action actions[] = {
     {"list", run_list, 0, 0, false},       {"allow", run_allow, 2, 3, true},
     {"deny", run_deny, 2, 2, true},        {"remove", run_remove, 2, 2, true},
     {"explain", run_explain, 2, 2, false},
@@ -387,23 +382,5 @@ static const struct {
 
 int command_bypass(const struct command_options *options)
 {
-    struct table table;
-    json_t *failed;
-    size_t i;
-    int code;
-
-    for (i = 0; options->word_count > 0 && i < sizeof actions / sizeof actions[0]; i++) {
-        int count = options->word_count - 1;
-
-        if (strcmp(options->word[0], actions[i].name) != 0 || count < actions[i].least ||
-            count > actions[i].most)
-            continue;
-        failed = table_open(&table, options, SETTINGS_BYPASS, actions[i].changes);
-        code = failed != NULL ? table_print(options, failed, "")
-                              : actions[i].run(&table, options->word + 1, count);
-        table_close(&table);
-        return code;
-    }
-    fputs(usage, stderr);
-    return EXIT_USAGE;
+    return table_act(options, SETTINGS_BYPASS, actions, sizeof actions / sizeof actions[0], usage);
 }

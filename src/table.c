@@ -350,3 +350,27 @@ int table_print(const struct command_options *options, json_t *reply, const char
     json_decref(reply);
     return failed ? EXIT_TROUBLE : EXIT_FINE;
 }
+
+int table_act(const struct command_options *options, enum settings_file file,
+              const struct table_action *actions, size_t action_count, const char *usage)
+{
+    struct table table;
+    json_t *failed;
+    size_t i;
+    int code;
+
+    for (i = 0; options->word_count > 0 && i < action_count; i++) {
+        int count = options->word_count - 1;
+
+        if (strcmp(options->word[0], actions[i].name) != 0 || count < actions[i].least ||
+            count > actions[i].most)
+            continue;
+        failed = table_open(&table, options, file, actions[i].changes);
+        code = failed != NULL ? table_print(options, failed, "")
+                              : actions[i].run(&table, options->word + 1, count);
+        table_close(&table);
+        return code;
+    }
+    fputs(usage, stderr);
+    return EXIT_USAGE;
+}

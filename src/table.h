@@ -46,4 +46,17 @@ json_t *table_commit(struct table *table);
  * the exit code. */
 int table_print(const struct command_options *options, json_t *reply, const char *what);
 
+/* What a command does with a table: its name, the words behind it, and whether it changes it. */
+struct table_action {
+    const char *name;
+    int (*run)(struct table *table, char *const *word, int count);
+    int least, most; /* words behind it */
+    bool changes;
+};
+
+/* Runs the action that the words of the command name, with the table open; `usage` is printed where
+ * there is none. Gives the exit code. */
+int table_act(const struct command_options *options, enum settings_file file,
+              const struct table_action *actions, size_t action_count, const char *usage);
+
 #endif
