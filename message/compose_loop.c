@@ -49,14 +49,15 @@ static char *answer(const char *text, size_t length)
     return reply;
 }
 
-/* Sends all of a reply; false when the other side is gone. */
-static bool send_reply(int socket_fd, const char *reply)
+/* Sends all of a reply, and frees it; false when the other side is gone. */
+static bool send_reply(int socket_fd, char *reply)
 {
     ssize_t sent;
 
     do
         sent = send(socket_fd, reply, strlen(reply), MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
+    free(reply);
     return sent >= 0;
 }
 
@@ -84,7 +85,6 @@ int compose_serve(int socket_fd)
             error = ERROR_MEMORY;
         else if (!send_reply(socket_fd, reply))
             break;
-        free(reply);
     }
     free(text);
     return error;

@@ -260,6 +260,19 @@ static void the_role_answers(void **state)
     }
 }
 
+/* The deliver role died between its question and the answer: nothing is left of either. */
+static void nobody_waits_for_the_answer(void **state)
+{
+    int sockets[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets), 0);
+    assert_int_equal(send(sockets[0], "nonsense", 8, 0), 8);
+    close(sockets[0]);
+    assert_int_equal(compose_serve(sockets[1]), 0);
+    close(sockets[1]);
+}
+
 static void replies_are_checked(void **state)
 {
     static const struct {
@@ -296,6 +309,7 @@ int main(void)
         cmocka_unit_test(bad_requests_are_refused),
         cmocka_unit_test(message_ids),
         cmocka_unit_test(the_role_answers),
+        cmocka_unit_test(nobody_waits_for_the_answer),
         cmocka_unit_test(replies_are_checked),
     };
     int failed;
