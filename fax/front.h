@@ -3,8 +3,8 @@
  * front.h - a T.30 front end as the session sees it: what carries the frames and the image.
  *
  * The audio and T.38 front ends are the library's own terminals with our handlers before and behind
- * the core. Both can also speak V.21 without the core ("respond"), for RNR, for a repeated answer
- * and for DCN, while the core stands still.
+ * the core. The modem front ends drive a modem by AT commands. All can also speak V.21 without the
+ * core ("respond"), for RNR, for a repeated answer and for DCN, while the core stands still.
  */
 #ifndef FAXPOST_FAX_FRONT_H
 #define FAXPOST_FAX_FRONT_H
@@ -20,9 +20,10 @@ struct front;
 
 struct front_ops {
     void (*free)(struct front *front);
-    /* Network input; one of the two is NULL. */
+    /* What comes in; all but one are NULL. */
     void (*ifp)(struct front *front, const uint8_t *ifp, size_t length, uint16_t seq);
     void (*audio)(struct front *front, int16_t *samples, size_t count);
+    void (*octets)(struct front *front, const uint8_t *octets, size_t length);
     /* Hands events that wait to the core. Stops at a frame that needs the worker, unless it was
      * called there: then exactly that frame is handed over. */
     void (*pump)(struct front *front, bool on_worker);
@@ -48,6 +49,8 @@ struct front {
 /* Makes a front end ready for session_attach_core(). NULL: out of memory. */
 struct front *front_audio_new(struct session *session);
 struct front *front_t38_new(struct session *session, const struct session_settings *settings);
+struct front *front_class1_new(struct session *session, const struct modem_traits *modem);
+struct front *front_class2_new(struct session *session, const struct session_settings *settings);
 
 /* ---- what front ends ask the session -------------------------------------------------------- */
 
@@ -69,5 +72,15 @@ void session_cng_in(struct session *session);
 
 /* An IFP packet is ready to be sent. */
 void session_ifp_out(struct session *session, const uint8_t *ifp, size_t length, int copies);
+
+/* Octets for the modem. */
+void session_octets_out(struct session *session, const uint8_t *octets, size_t length);
+
+/* A line for the trace: "modem <", "modem >" and what was said. Costs nothing without a trace. */
+void session_trace_modem(struct session *session, const char *direction, const char *text);
+
+/* The front end cannot go on (the modem hung up, says ERROR to everything, is a data or voice
+ * call): the call ends without a word on the line. why: a literal that tells people what to do. */
+void session_front_failed(struct session *session, const char *why);
 
 #endif

@@ -298,6 +298,27 @@ void session_cng_in(struct session *session)
     session->hooks.ask_t38(session->hooks.user);
 }
 
+void session_octets_out(struct session *session, const uint8_t *octets, size_t length)
+{
+    session->hooks.send_octets(session->hooks.user, octets, length);
+}
+
+void session_trace_modem(struct session *session, const char *direction, const char *text)
+{
+    char line[320];
+
+    if (session->hooks.trace == NULL)
+        return;
+    snprintf(line, sizeof line, "%.3f %s %s", (double)(session->now_ms - session->begun_ms) / 1e3,
+             direction, text);
+    session->hooks.trace(session->hooks.user, line);
+}
+
+void session_front_failed(struct session *session, const char *why)
+{
+    end_now(session, why);
+}
+
 void session_ifp_out(struct session *session, const uint8_t *ifp, size_t length, int copies)
 {
     session->hooks.send_ifp(session->hooks.user, ifp, length, copies);
@@ -324,6 +345,20 @@ static int attach(struct session *session, struct front *front)
     return 0;
 }
 
+static struct front *front_new(struct session *session)
+{
+    const struct session_settings *settings = &session->settings;
+
+    switch (settings->media) {
+    case SESSION_T38: return front_t38_new(session, settings);
+    case SESSION_AUDIO: return front_audio_new(session);
+    case SESSION_MODEM: break;
+    }
+    if (settings->modem.class >= MODEM_CLASS_2)
+        return front_class2_new(session, settings);
+    return front_class1_new(session, &settings->modem);
+}
+
 int session_new(struct session **out, const struct session_settings *settings,
                 const struct session_hooks *hooks)
 {
@@ -339,8 +374,7 @@ int session_new(struct session **out, const struct session_settings *settings,
     session->media = settings->media;
     atomic_init(&session->dcs_seen, false);
     gate_init(&session->gate);
-    error = attach(session, settings->media == SESSION_T38 ? front_t38_new(session, settings)
-                                                           : front_audio_new(session));
+    error = attach(session, front_new(session));
     if (error < 0) {
         session_free(session);
         return error;
@@ -409,6 +443,17 @@ void session_post_audio(struct session *session, const int16_t *samples, size_t 
     inbox_put(&session->inbox, INBOX_AUDIO, 0, samples, count * sizeof *samples);
 }
 
+void session_post_octets(struct session *session, const uint8_t *octets, size_t length)
+{
+    while (length > 0) {
+        size_t part = length < INBOX_RECORD_MAX ? length : INBOX_RECORD_MAX;
+
+        inbox_put(&session->inbox, INBOX_OCTETS, 0, octets, part);
+        octets += part;
+        length -= part;
+    }
+}
+
 void session_post_stored(struct session *session, uint32_t generation, int error)
 {
     session->stored_posted = true;
@@ -439,6 +484,8 @@ static void feed(struct session *session)
         else if (record.kind == INBOX_AUDIO && front->ops->audio != NULL)
             front->ops->audio(front, (int16_t *)(void *)record.data,
                               record.length / sizeof(int16_t));
+        else if (record.kind == INBOX_OCTETS && front->ops->octets != NULL)
+            front->ops->octets(front, record.data, record.length);
         front->ops->pump(front, false);
     }
 }
@@ -608,7 +655,9 @@ void session_describe(const struct session *session, struct call_info *info)
 {
     const struct ledger *ledger = &session->ledger;
 
-    info->media = session->media == SESSION_T38 ? CALL_MEDIA_T38 : CALL_MEDIA_AUDIO;
+    info->media = session->media == SESSION_T38     ? CALL_MEDIA_T38
+                  : session->media == SESSION_MODEM ? CALL_MEDIA_MODEM
+                                                    : CALL_MEDIA_AUDIO;
     text_copy(info->own_station, sizeof info->own_station, session->station);
     if (session->front != NULL)
         core_describe(&session->core, info);

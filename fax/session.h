@@ -19,13 +19,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fax/modem_traits.h"
 #include "spool/call_info.h"
 
 struct session;
 
 enum { SESSION_TICK_MS = 20, SESSION_TICK_SAMPLES = 160 };
 
-enum session_media { SESSION_AUDIO, SESSION_T38 };
+enum session_media { SESSION_AUDIO, SESSION_T38, SESSION_MODEM };
 
 struct session_settings {
     enum session_media media; /* how the call begins */
@@ -37,7 +38,8 @@ struct session_settings {
     int64_t stall_ms_max;   /* without any progress: the watchdog ends the call */
     int t38_version;        /* as answered in SDP */
     int t38_max_datagram;
-    bool t38_transferred_tcf; /* rate management agreed on */
+    bool t38_transferred_tcf;  /* rate management agreed on */
+    struct modem_traits modem; /* SESSION_MODEM */
 };
 
 /* Called from session_run() and session_work(), on the thread that owns the session. */
@@ -50,6 +52,8 @@ struct session_hooks {
     /* Now is the time to ask for T.38: CNG was heard, or our first DIS is going out. Called at most
      * once, only for sessions that began as audio. */
     void (*ask_t38)(void *user);
+    /* Octets for the modem; SESSION_MODEM only. */
+    void (*send_octets)(void *user, const uint8_t *octets, size_t length);
     /* A line for a trace (T.30 frames decoded, times); NULL: none. */
     void (*trace)(void *user, const char *line);
 };
@@ -79,6 +83,8 @@ void session_free(struct session *session);
 
 void session_post_ifp(struct session *session, const uint8_t *ifp, size_t length, uint16_t seq);
 void session_post_audio(struct session *session, const int16_t *samples, size_t count);
+/* Octets from the modem, as they come. */
+void session_post_octets(struct session *session, const uint8_t *octets, size_t length);
 /* The outcome of storing a page: 0 or a negative error. Older generations are ignored. */
 void session_post_stored(struct session *session, uint32_t generation, int error);
 /* The other side hung up, or the call has to end (why: a literal or NULL). Pages stay as they are.
@@ -88,8 +94,9 @@ void session_post_hangup(struct session *session, const char *why);
 /* ---- the owner's calls -------------------------------------------------------------------------
  */
 
-/* One step. now_ms: monotonic, called every 20 ms. audio_out gets the next 160 samples to send when
- * the session is in audio (may be NULL otherwise). */
+/* One step. now_ms: monotonic, called every 20 ms; with a modem at once too when octets came.
+ * audio_out gets the next 160 samples to send when the session is in audio (may be NULL otherwise).
+ */
 enum session_need session_run(struct session *session, int64_t now_ms,
                               int16_t audio_out[SESSION_TICK_SAMPLES]);
 
