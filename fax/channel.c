@@ -5,6 +5,7 @@
 #include "fax/channel.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -86,19 +87,9 @@ void channel_send(struct channel *channel, const uint8_t *packet, size_t length)
 /* ---- life --------------------------------------------------------------------------------------
  */
 
-static void calls_add(struct channel_shared *shared, int change)
-{
-    int calls;
+static const struct call_driver driver;
 
-    pthread_mutex_lock(&shared->lock);
-    calls = shared->calls += change;
-    pthread_cond_broadcast(&shared->calls_changed);
-    pthread_mutex_unlock(&shared->lock);
-    if (shared->hooks.calls_changed != NULL)
-        shared->hooks.calls_changed(shared->hooks.user, calls);
-}
-
-int channel_new(struct channel **out, struct channel_shared *shared,
+int channel_new(struct channel **out, struct call_shared *shared,
                 const struct receive_settings *settings, const struct line_settings *line,
                 const struct net_address *local)
 {
@@ -112,46 +103,22 @@ int channel_new(struct channel **out, struct channel_shared *shared,
         free(channel);
         return fd;
     }
-    atomic_init(&channel->references, 2);
     atomic_init(&channel->is_acknowledged, false);
     channel->fd = fd;
-    channel->shared = shared;
-    channel->ecm = line->ecm;
-    channel->trace = line->trace;
-    channel->pages_max = settings->pages_max;
-    channel->rows_max = settings->rows_max;
-    channel->session_ms_max = settings->session_ms_max;
-    channel->stall_ms_max = settings->stall_ms_max;
-    channel->free_bytes_min = settings->free_bytes_min;
-    channel->info.started_ms = clock_wall_ms();
-    fax_id_new(channel->info.fax_id, channel->info.started_ms);
-    text_copy(channel->fax_id, sizeof channel->fax_id, channel->info.fax_id);
-    text_copy(channel->info.line, sizeof channel->info.line, line->name);
-    text_copy(channel->info.own_station, sizeof channel->info.own_station, line->station);
-    calls_add(shared, 1);
+    call_init(&channel->call, &driver, shared, settings,
+              &(struct call_line){line->name, line->station, line->ecm, line->trace}, 2);
     *out = channel;
     return 0;
 }
 
-void channel_ref(struct channel *channel)
+static void channel_free(struct call *call)
 {
-    atomic_fetch_add(&channel->references, 1);
-}
+    struct channel *channel = (struct channel *)call;
 
-void channel_unref(struct channel *channel)
-{
-    struct channel_shared *shared;
-
-    if (channel == NULL || atomic_fetch_sub(&channel->references, 1) != 1)
-        return;
-    shared = channel->shared;
-    session_free(channel->session);
-    incoming_close(channel->incoming);
     udptl_free(channel->udptl);
     rtp_free(channel->rtp);
     close(channel->fd);
     free(channel);
-    calls_add(shared, -1);
 }
 
 /* ---- the session's hooks: on the thread that owns the session ----------------------------------
@@ -176,37 +143,47 @@ static void hook_ask_t38(void *user)
 {
     struct channel *channel = user;
 
-    line_sip_post(channel->shared->lines, LINE_ASK_T38, channel, 0);
+    line_sip_post(channel->call.shared->lines, LINE_ASK_T38, channel, 0);
 }
 
-static void hook_trace(void *user, const char *line)
+static int channel_session_new(struct call *call)
 {
-    struct channel *channel = user;
+    struct channel *channel = (struct channel *)call;
+    struct session_settings settings = call_session_settings(call);
+    struct session_hooks hooks = call_session_hooks(call);
 
-    log_info("t30 fax=%s call=%s trace=%s", channel->fax_id, LOG_ESCAPED(channel->call_ref),
-             LOG_ESCAPED(line));
+    settings.media = channel->plan.kind == SDP_T38 ? SESSION_T38 : SESSION_AUDIO;
+    settings.t38_version = channel->plan.t38_version;
+    settings.t38_max_datagram = channel->plan.datagram_max;
+    settings.t38_transferred_tcf = channel->plan.transferred_tcf;
+    hooks.send_ifp = hook_send_ifp;
+    hooks.ask_t38 = hook_ask_t38;
+    return session_new(&call->session, &settings, &hooks);
 }
 
-int channel_session_new(struct channel *channel)
+/* ---- what workers say --------------------------------------------------------------------------
+ */
+
+static void channel_opened(struct call *call, int error)
 {
-    struct session_settings settings = {
-        .media = channel->plan.kind == SDP_T38 ? SESSION_T38 : SESSION_AUDIO,
-        .station = channel->info.own_station,
-        .ecm = channel->ecm,
-        .pages_max = channel->pages_max,
-        .rows_max = channel->rows_max,
-        .session_ms_max = channel->session_ms_max,
-        .stall_ms_max = channel->stall_ms_max,
-        .t38_version = channel->plan.t38_version,
-        .t38_max_datagram = channel->plan.datagram_max,
-        .t38_transferred_tcf = channel->plan.transferred_tcf,
-    };
-    struct session_hooks hooks = {
-        .user = channel,
-        .send_ifp = hook_send_ifp,
-        .ask_t38 = hook_ask_t38,
-        .trace = channel->trace ? hook_trace : NULL,
-    };
-
-    return session_new(&channel->session, &settings, &hooks);
+    line_sip_post(call->shared->lines, LINE_OPENED, (struct channel *)call, error);
 }
+
+static void channel_end_text(const struct call *call, char *out, size_t size)
+{
+    const struct channel *channel = (const struct channel *)call;
+
+    snprintf(out, size, " packets_in=%llu packets_out=%llu strangers=%llu",
+             (unsigned long long)channel->packets_in, (unsigned long long)channel->packets_out,
+             (unsigned long long)channel->strangers);
+}
+
+static const struct call_driver driver = {
+    .session_new = channel_session_new,
+    .opened = channel_opened,
+    .worked = media_worked,
+    .stored = media_stored,
+    .info_written = media_info_written,
+    .end_text = channel_end_text,
+    .free = channel_free,
+};

@@ -17,13 +17,10 @@
 #include "fax/media_thread.h"
 
 enum {
-    BATCH = 8,            /* packets per system call */
-    BATCHES_MOST = 8,     /* per tick: who sends more loses packets, not the other calls */
-    RTP_DELAY_TICKS = 3,  /* kept back to mend the order */
-    UDPTL_ENTRIES = 3,    /* earlier packets repeated in each */
-    INFO_EVERY_MS = 2000, /* progress of a live call */
-    INFO_RETRY_MS = 500,
-    HANG_UP_MS = 15000, /* for the session to end after it was told to */
+    BATCH = 8,           /* packets per system call */
+    BATCHES_MOST = 8,    /* per tick: who sends more loses packets, not the other calls */
+    RTP_DELAY_TICKS = 3, /* kept back to mend the order */
+    UDPTL_ENTRIES = 3,   /* earlier packets repeated in each */
     REDIRECTS_LOGGED = 20,
     RTP_STRAYS_MS = 5000, /* how long audio may dribble in after a switch to T.38 */
 };
@@ -65,7 +62,7 @@ static void no_ifp(void *user, const uint8_t *ifp, size_t length, uint16_t seq)
 
 static void take_ifp(void *user, const uint8_t *ifp, size_t length, uint16_t seq)
 {
-    session_post_ifp(((struct channel *)user)->session, ifp, length, seq);
+    session_post_ifp(((struct call *)user)->session, ifp, length, seq);
 }
 
 /* RTP that was still on its way when the call went over to T.38: as UDPTL it would read as sequence
@@ -93,8 +90,8 @@ static void latch_on(struct channel *channel, const struct net_address *source)
 
     latch_to(&channel->latch, source);
     if (!net_equal(source, &channel->latch.offered))
-        log_info("latched fax=%s call=%s media=%s offered=%s", channel->fax_id,
-                 LOG_ESCAPED(channel->call_ref), net_text(from, source),
+        log_info("latched fax=%s call=%s media=%s offered=%s", channel->call.fax_id,
+                 LOG_ESCAPED(channel->call.call_ref), net_text(from, source),
                  net_text(offered, &channel->latch.offered));
 }
 
@@ -121,7 +118,7 @@ static void take_packet(struct media_thread *thread, struct channel *channel,
     channel->packet_ms = now_ms;
     /* What is malformed was counted there; the network may send anything. */
     if (channel->plan.kind == SDP_T38)
-        (void)udptl_receive(channel->udptl, packet, length, take_ifp, channel);
+        (void)udptl_receive(channel->udptl, packet, length, take_ifp, &channel->call);
     else
         (void)rtp_receive(channel->rtp, packet, length);
 }
@@ -153,7 +150,7 @@ static void audio_in(struct channel *channel)
     int16_t samples[SESSION_TICK_SAMPLES];
 
     rtp_pull(channel->rtp, samples);
-    session_post_audio(channel->session, samples, SESSION_TICK_SAMPLES);
+    session_post_audio(channel->call.session, samples, SESSION_TICK_SAMPLES);
 }
 
 static void audio_out(struct channel *channel, const int16_t samples[SESSION_TICK_SAMPLES])
@@ -168,69 +165,19 @@ static void audio_out(struct channel *channel, const int16_t samples[SESSION_TIC
 /* ---- the end -----------------------------------------------------------------------------------
  */
 
-/* The session is over and nothing of it is out any more: the last work is a disk worker's. */
-static void finish_if_done(struct channel *channel)
-{
-    if (channel->is_over && channel->stores_out == 0 && !channel->info_is_out)
-        workers_submit(channel->shared->workers, &channel->life_job, WORKER_FINISH, channel);
-}
-
 static void channel_over(struct media_thread *thread, struct channel *channel)
 {
-    channel->is_over = true;
     media_thread_leave(thread, channel);
-    line_sip_post(channel->shared->lines, LINE_ENDED, channel, 0);
-    finish_if_done(channel);
-}
-
-void channel_hang_up(struct channel *channel, const char *why)
-{
-    if (channel->is_over || channel->hang_up_ms != 0)
-        return;
-    channel->hang_up_ms = clock_monotonic_ms();
-    session_post_hangup(channel->session, why);
+    line_sip_post(channel->call.shared->lines, LINE_ENDED, channel, 0);
+    call_over(&channel->call);
 }
 
 /* A caller that vanished without a word, and a session that does not end. True: it is over. */
 static bool watch(struct channel *channel, int64_t now_ms)
 {
-    if (channel->hang_up_ms == 0 && now_ms - channel->packet_ms > channel->stall_ms_max)
-        channel_hang_up(channel, "no media came any more");
-    if (channel->hang_up_ms == 0 || now_ms - channel->hang_up_ms < HANG_UP_MS)
-        return false;
-    log_error("session does not end fax=%s call=%s: the call is closed", channel->fax_id,
-              LOG_ESCAPED(channel->call_ref));
-    return true;
-}
-
-/* ---- progress ----------------------------------------------------------------------------------
- */
-
-static void report(struct channel *channel, int64_t now_ms)
-{
-    uint32_t revision = session_revision(channel->session);
-    int pages = channel->info.pages;
-
-    if (channel->info_is_out || (revision == channel->revision && now_ms < channel->info_ms))
-        return;
-    if (revision == channel->revision && !workers_are_idle(channel->shared->workers)) {
-        channel->info_ms = now_ms + INFO_RETRY_MS; /* pages first */
-        return;
-    }
-    channel->revision = revision;
-    channel->info_ms = now_ms + INFO_EVERY_MS;
-    session_describe(channel->session, &channel->info);
-    channel->snapshot = channel->info;
-    channel->snapshot_is_durable = channel->info.pages != pages;
-    channel->info_is_out = true;
-    workers_submit(channel->shared->workers, &channel->info_job, WORKER_INFO, channel);
-}
-
-void channel_info_written(struct media_thread *thread, struct channel *channel)
-{
-    (void)thread;
-    channel->info_is_out = false;
-    finish_if_done(channel);
+    if (now_ms - channel->packet_ms > channel->call.stall_ms_max)
+        call_hang_up(&channel->call, "no media came any more", now_ms);
+    return call_is_stuck(&channel->call, now_ms);
 }
 
 /* ---- change of media ---------------------------------------------------------------------------
@@ -240,8 +187,8 @@ static void log_media(const struct channel *channel, const char *what)
 {
     char remote[NET_TEXT_MAX];
 
-    log_info("%s fax=%s call=%s kind=%s remote=%s port=%u", what, channel->fax_id,
-             LOG_ESCAPED(channel->call_ref), channel->plan.kind == SDP_T38 ? "t38" : "audio",
+    log_info("%s fax=%s call=%s kind=%s remote=%s port=%u", what, channel->call.fax_id,
+             LOG_ESCAPED(channel->call.call_ref), channel->plan.kind == SDP_T38 ? "t38" : "audio",
              net_text(remote, &channel->plan.remote), channel->port);
 }
 
@@ -286,7 +233,7 @@ static int switch_t38(struct channel *channel, const struct media_plan *plan, in
     channel->switched_ms = now_ms;
     latch_again(channel, &plan->remote, now_ms);
     latch_renew(&channel->latch); /* once a call */
-    return session_switch_t38(channel->session, &settings);
+    return session_switch_t38(channel->call.session, &settings);
 }
 
 /* The same medium from another address, or by the other law. */
@@ -332,9 +279,9 @@ static void apply_changes(struct channel *channel, int64_t now_ms)
             channel->plan = before;
             channel->latch = latch_before;
         }
-        log_warning("switch to T.38 failed fax=%s call=%s: %s", channel->fax_id,
-                    LOG_ESCAPED(channel->call_ref), error_text(rc));
-        line_sip_post(channel->shared->lines, LINE_SWITCH_FAILED, channel, rc);
+        log_warning("switch to T.38 failed fax=%s call=%s: %s", channel->call.fax_id,
+                    LOG_ESCAPED(channel->call.call_ref), error_text(rc));
+        line_sip_post(channel->call.shared->lines, LINE_SWITCH_FAILED, channel, rc);
     }
     if (channel->redirect_waits) {
         channel->redirect_waits = false;
@@ -367,7 +314,7 @@ void channel_begin(struct media_thread *thread, struct channel *channel, int64_t
     int rc = 0;
 
     channel->packet_ms = now_ms;
-    channel->info_ms = now_ms + INFO_EVERY_MS;
+    call_begin(&channel->call, now_ms);
     latch_begin(&channel->latch, &channel->plan.remote, now_ms);
     if (channel->plan.kind == SDP_T38) {
         rc = udptl_begin(channel, &channel->plan);
@@ -377,7 +324,7 @@ void channel_begin(struct media_thread *thread, struct channel *channel, int64_t
     }
     log_media(channel, "media");
     if (rc != 0) {
-        log_error("call given up fax=%s: %s", channel->fax_id, error_text(rc));
+        log_error("call given up fax=%s: %s", channel->call.fax_id, error_text(rc));
         channel_over(thread, channel);
     }
 }
@@ -388,11 +335,11 @@ void channel_tick(struct media_thread *thread, struct channel *channel, int64_t 
     bool is_audio = channel->plan.kind == SDP_AUDIO;
     enum session_need need;
 
-    if (is_audio || !channel->is_away)
+    if (is_audio || !channel->call.is_away)
         receive_packets(thread, channel, now_ms);
     if (is_audio)
         audio_in(channel);
-    if (channel->is_away) {
+    if (channel->call.is_away) {
         if (is_audio)
             audio_out(channel, audio); /* silence: the stream must not break */
         return;
@@ -401,38 +348,14 @@ void channel_tick(struct media_thread *thread, struct channel *channel, int64_t 
         apply_changes(channel, now_ms);
         is_audio = channel->plan.kind == SDP_AUDIO;
     }
-    need = session_run(channel->session, now_ms, audio);
+    need = session_run(channel->call.session, now_ms, audio);
     if (is_audio)
         audio_out(channel, audio);
     if (need == SESSION_NEEDS_WORKER) {
-        channel->is_away = true;
-        workers_submit(channel->shared->workers, &channel->work_job, WORKER_WORK, channel);
+        call_go_away(&channel->call);
     } else if (need == SESSION_ENDED || watch(channel, now_ms)) {
         channel_over(thread, channel);
     } else {
-        report(channel, now_ms);
+        call_report(&channel->call, now_ms);
     }
-}
-
-/* ---- back from the workers ---------------------------------------------------------------------
- */
-
-void channel_worked(struct media_thread *thread, struct channel *channel, int stores)
-{
-    (void)thread;
-    channel->is_away = false;
-    channel->stores_out += stores;
-}
-
-void channel_stored(struct media_thread *thread, struct channel *channel, uint32_t generation,
-                    int number, bool unconfirmed, int error)
-{
-    (void)thread;
-    channel->stores_out--;
-    if (!unconfirmed) {
-        if (error == 0 && number > channel->stored_most)
-            channel->stored_most = number;
-        session_post_stored(channel->session, generation, error);
-    }
-    finish_if_done(channel);
 }

@@ -23,10 +23,5 @@ void channel_tick(struct media_thread *thread, struct channel *channel, int64_t 
 void channel_want_switch(struct media_thread *thread, struct channel *channel,
                          const struct media_plan *plan);
 void channel_want_redirect(struct channel *channel, const struct media_plan *plan);
-void channel_hang_up(struct channel *channel, const char *why);
-void channel_worked(struct media_thread *thread, struct channel *channel, int stores);
-void channel_stored(struct media_thread *thread, struct channel *channel, uint32_t generation,
-                    int number, bool unconfirmed, int error);
-void channel_info_written(struct media_thread *thread, struct channel *channel);
 
 #endif

@@ -142,13 +142,13 @@ static void call_free(struct line_call *call)
     }
     dialog_end(call->dialog);
     if (call->channel != NULL) {
-        call->channel->call = NULL;
-        channel_unref(call->channel);
+        call->channel->sip = NULL;
+        call_unref(&call->channel->call);
     }
     free(call);
 }
 
-static int call_new(struct line_call **out, struct channel_shared *shared,
+static int call_new(struct line_call **out, struct call_shared *shared,
                     const struct receive_settings *settings, const struct line_settings *line,
                     const struct agent_invite *invite)
 {
@@ -169,18 +169,18 @@ static int call_new(struct line_call **out, struct channel_shared *shared,
         free(call);
         return 503;
     }
-    call->channel->call = call;
+    call->channel->sip = call;
     net_set_port(&local, call->channel->port);
     negotiation_begin(&call->talk, line->t38, &local, random_id());
     call->talk.is_from_afar = !net_is_loopback(&invite->source);
-    read_numbers(&call->channel->info, invite);
-    text_copy(call->channel->call_ref, sizeof call->channel->call_ref,
-              call->channel->info.call_ref);
+    read_numbers(&call->channel->call.info, invite);
+    text_copy(call->channel->call.call_ref, sizeof call->channel->call.call_ref,
+              call->channel->call.info.call_ref);
     *out = call;
     return 0;
 }
 
-int line_call_begin(struct line_calls *calls, struct channel_shared *shared,
+int line_call_begin(struct line_calls *calls, struct call_shared *shared,
                     const struct receive_settings *settings, const struct line_settings *line,
                     const struct agent_invite *invite)
 {
@@ -195,21 +195,21 @@ int line_call_begin(struct line_calls *calls, struct channel_shared *shared,
     if (status == 0 && dialog_ring(&call->dialog, invite, call) != 0)
         status = 400;
     if (status != 0) {
-        channel_unref(channel); /* the chain does not begin */
+        call_unref(&channel->call); /* the chain does not begin */
         call_free(call);
         return status;
     }
     call_link(call, calls);
     log_info("call fax=%s call=%s line=%s peer=%s transport=%s caller=%s name=%s called=%s "
              "offer=%s",
-             channel->fax_id, LOG_ESCAPED(channel->call_ref), LOG_ESCAPED(line->name),
-             channel->info.peer, invite->over_tcp ? "tcp" : "udp",
-             LOG_ESCAPED(channel->info.caller), LOG_ESCAPED(channel->info.caller_name),
-             LOG_ESCAPED(channel->info.called),
+             channel->call.fax_id, LOG_ESCAPED(channel->call.call_ref), LOG_ESCAPED(line->name),
+             channel->call.info.peer, invite->over_tcp ? "tcp" : "udp",
+             LOG_ESCAPED(channel->call.info.caller), LOG_ESCAPED(channel->call.info.caller_name),
+             LOG_ESCAPED(channel->call.info.called),
              call->answer_length == 0     ? "none"
              : call->plan.kind == SDP_T38 ? "t38"
                                           : "audio");
-    workers_submit(shared->workers, &channel->life_job, WORKER_OPEN, channel);
+    workers_submit(shared->workers, &channel->call.life_job, WORKER_OPEN, &channel->call);
     return 0;
 }
 
@@ -239,8 +239,9 @@ static void call_finish(struct line_call *call, const char *why)
 {
     struct channel *channel = call->channel;
 
-    text_copy(channel->info.error, sizeof channel->info.error, why);
-    workers_submit(channel->shared->workers, &channel->life_job, WORKER_FINISH, channel);
+    text_copy(channel->call.info.error, sizeof channel->call.info.error, why);
+    workers_submit(channel->call.shared->workers, &channel->call.life_job, WORKER_FINISH,
+                   &channel->call);
     call_free(call);
 }
 
@@ -273,7 +274,7 @@ static void on_late(void *user)
     call->why = "the state folder is too slow";
     log_alert("call refused fax=%s: its folder could not be made in time; look at the disk of the "
               "state folder",
-              call->channel->fax_id);
+              call->channel->call.fax_id);
 }
 
 /* ---- answering ---------------------------------------------------------------------------------
@@ -282,7 +283,7 @@ static void on_late(void *user)
 static void call_go_live(struct line_call *call)
 {
     call->state = CALL_IS_LIVE;
-    media_add(call->channel->shared->media, call->channel, &call->plan);
+    media_add(call->channel->call.shared->media, call->channel, &call->plan);
 }
 
 static void call_answer(struct line_call *call)
@@ -297,8 +298,9 @@ static void call_answer(struct line_call *call)
         call_finish(call, "the call could not be answered");
         return;
     }
-    channel->info.answered_ms = clock_wall_ms();
-    log_info("answered fax=%s call=%s with=%s", channel->fax_id, LOG_ESCAPED(channel->call_ref),
+    channel->call.info.answered_ms = clock_wall_ms();
+    log_info("answered fax=%s call=%s with=%s", channel->call.fax_id,
+             LOG_ESCAPED(channel->call.call_ref),
              is_ours                      ? "offer"
              : call->plan.kind == SDP_T38 ? "t38"
                                           : "audio");
@@ -310,7 +312,7 @@ static void call_answer(struct line_call *call)
 
 void line_call_opened(struct channel *channel, int error)
 {
-    struct line_call *call = channel->call;
+    struct line_call *call = channel->sip;
 
     if (call->dialog == NULL) {
         call_finish(call, call->why);
@@ -341,12 +343,12 @@ static int on_answer(void *user, const char *text, size_t length)
     if (call->state != CALL_IS_LIVE)
         return ERROR_STATE;
     if (rc != 0) {
-        log_info("offer not taken fax=%s call=%s: %s; the call goes on as it is", channel->fax_id,
-                 LOG_ESCAPED(channel->call_ref), error_text(rc));
+        log_info("offer not taken fax=%s call=%s: %s; the call goes on as it is",
+                 channel->call.fax_id, LOG_ESCAPED(channel->call.call_ref), error_text(rc));
         /* A refusal in the answer has closed the stream: open audio again. Only once: who refuses
          * that too would be asked for ever. */
         if (rc == ERROR_UNSUPPORTED && before == SDP_AUDIO && offered == SDP_T38)
-            line_sip_post(channel->shared->lines, LINE_SWITCH_FAILED, channel, rc);
+            line_sip_post(channel->call.shared->lines, LINE_SWITCH_FAILED, channel, rc);
         return 0;
     }
     if (call->plan.kind == SDP_T38 && before == SDP_AUDIO)
@@ -371,12 +373,12 @@ static int on_offer(void *user, const char *text, size_t length, char *out, size
         return ERROR_STATE;
     if (length == 0)
         return negotiation_offer(&call->talk, before, out, size);
-    rc = negotiation_answer(&call->talk, text, length, session_can_switch(channel->session), out,
-                            size, &plan);
+    rc = negotiation_answer(&call->talk, text, length, session_can_switch(channel->call.session),
+                            out, size, &plan);
     if (rc < 0) {
         if (call->offers_refused++ < OFFERS_LOGGED)
-            log_info("re-INVITE refused fax=%s call=%s: %s", channel->fax_id,
-                     LOG_ESCAPED(channel->call_ref),
+            log_info("re-INVITE refused fax=%s call=%s: %s", channel->call.fax_id,
+                     LOG_ESCAPED(channel->call.call_ref),
                      rc == ERROR_UNSUPPORTED ? "not possible now" : error_text(rc));
         return rc;
     }
@@ -395,19 +397,20 @@ static void call_offer(struct line_call *call, enum sdp_kind kind)
 
     if (rc >= 0)
         rc = dialog_offer(call->dialog, call->answer, (size_t)rc);
-    log_info("re-INVITE fax=%s call=%s for=%s%s%s", channel->fax_id, LOG_ESCAPED(channel->call_ref),
-             kind == SDP_T38 ? "t38" : "audio", rc < 0 ? ": " : "", rc < 0 ? error_text(rc) : "");
+    log_info("re-INVITE fax=%s call=%s for=%s%s%s", channel->call.fax_id,
+             LOG_ESCAPED(channel->call.call_ref), kind == SDP_T38 ? "t38" : "audio",
+             rc < 0 ? ": " : "", rc < 0 ? error_text(rc) : "");
     if (rc < 0)
         call->talk.offered = SDP_NOTHING;
 }
 
 void line_call_ask_t38(struct channel *channel)
 {
-    struct line_call *call = channel->call;
+    struct line_call *call = channel->sip;
 
     if (call == NULL || call->dialog == NULL || call->state != CALL_IS_LIVE ||
         call->talk.policy != T38_ASK || call->talk.now != SDP_AUDIO ||
-        call->talk.offered != SDP_NOTHING || !session_can_switch(channel->session))
+        call->talk.offered != SDP_NOTHING || !session_can_switch(channel->call.session))
         return;
     call_offer(call, SDP_T38);
 }
@@ -415,7 +418,7 @@ void line_call_ask_t38(struct channel *channel)
 /* The far side believes in T.38, but the session has gone on with audio. */
 void line_call_switch_failed(struct channel *channel)
 {
-    struct line_call *call = channel->call;
+    struct line_call *call = channel->sip;
 
     if (call == NULL || call->dialog == NULL)
         return;
@@ -428,7 +431,7 @@ void line_call_switch_failed(struct channel *channel)
 
 void line_call_ended(struct channel *channel)
 {
-    struct line_call *call = channel->call;
+    struct line_call *call = channel->sip;
 
     if (call != NULL)
         call_free(call); /* BYE, unless the far side was first */

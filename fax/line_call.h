@@ -13,7 +13,7 @@
 #include "fax/receive_settings.h"
 
 struct channel;
-struct channel_shared;
+struct call_shared;
 struct line_call;
 
 /* The calls of a line. */
@@ -28,7 +28,7 @@ struct line_calls {
 void line_call_handlers(struct agent_handlers *handlers);
 
 /* Takes a call: it rings, and a worker opens its folder. 0, or the status to refuse it with. */
-int line_call_begin(struct line_calls *calls, struct channel_shared *shared,
+int line_call_begin(struct line_calls *calls, struct call_shared *shared,
                     const struct receive_settings *settings, const struct line_settings *line,
                     const struct agent_invite *invite);
 

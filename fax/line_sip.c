@@ -25,7 +25,7 @@
 enum { AGENTS_MAX = 32, EVENTS_MOST = 1 << 20, GOODBYE_MS = 2000, GOODBYE_STEP_MS = 20 };
 
 struct line_sip {
-    struct channel_shared *shared; /* constant */
+    struct call_shared *shared; /* constant */
     struct mailbox *events;
     pthread_t thread;
 
@@ -79,14 +79,14 @@ static void event_post(struct line_sip *lines, const struct event *event)
     log_alert("SIP thread cannot be told kind=%d: %s; restart faxpostd", event->kind,
               error_text(rc));
     receive_settings_free(event->settings);
-    channel_unref(event->channel);
+    call_unref(&event->channel->call);
 }
 
 void line_sip_post(struct line_sip *lines, enum line_event kind, struct channel *channel, int error)
 {
     struct event event = {.kind = (int)kind, .channel = channel, .error = error};
 
-    channel_ref(channel);
+    call_ref(&channel->call);
     event_post(lines, &event);
 }
 
@@ -125,7 +125,7 @@ static bool on_welcome(void *user, const struct net_address *source)
 static int refusal(const struct line *line)
 {
     struct line_sip *lines = line->lines;
-    struct channel_shared *shared = lines->shared;
+    struct call_shared *shared = lines->shared;
     int calls;
 
     if (lines->is_draining || lines->is_stopping || line->is_gone)
@@ -398,7 +398,7 @@ static void event_take(struct line_sip *lines, const struct event *event)
         break;
     default: break;
     }
-    channel_unref(event->channel);
+    call_unref(&event->channel->call);
 }
 
 static void lines_try_quit(struct line_sip *lines)
@@ -467,7 +467,7 @@ static void lines_close(struct line_sip *lines)
     agent_loop_close(loop);
     while (mailbox_take(lines->events, &event)) {
         receive_settings_free(event.settings);
-        channel_unref(event.channel);
+        call_unref(&event.channel->call);
     }
 }
 
@@ -497,7 +497,7 @@ static void lines_free(struct line_sip *lines)
     free(lines);
 }
 
-int line_sip_start(struct line_sip **out, struct channel_shared *shared,
+int line_sip_start(struct line_sip **out, struct call_shared *shared,
                    struct receive_settings *settings)
 {
     struct line_sip *lines = calloc(1, sizeof *lines);

@@ -12,7 +12,7 @@
 #include "fax/receive_settings.h"
 
 struct channel;
-struct channel_shared;
+struct call_shared;
 struct line_sip;
 
 enum line_event {
@@ -25,7 +25,7 @@ enum line_event {
 /* Starts the thread and opens the lines of `settings`, which it owns from then on, also when it
  * fails. Sets shared->lines. ERROR_IO (a line could not be opened; logged), ERROR_MEMORY,
  * ERROR_LIBRARY. */
-int line_sip_start(struct line_sip **out, struct channel_shared *shared,
+int line_sip_start(struct line_sip **out, struct call_shared *shared,
                    struct receive_settings *settings);
 
 /* Takes new settings, which it owns from then on. Returns at once. */

@@ -76,7 +76,7 @@ static void message_post(struct media_thread *thread, const struct message *mess
 
 static void message_post_counted(struct channel *channel, struct message *message)
 {
-    channel_ref(channel);
+    call_ref(&channel->call);
     message->channel = channel;
     message_post(channel->thread, message);
 }
@@ -118,16 +118,17 @@ void media_hang_up(struct channel *channel, const char *why)
 
 /* The chain's reference covers these: the channel is not finished before they have come back. */
 
-void media_worked(struct channel *channel, int stores)
+void media_worked(struct call *call, int stores)
 {
+    struct channel *channel = (struct channel *)call;
     struct message message = {.kind = MESSAGE_WORKED, .channel = channel, .number = stores};
 
     message_post(channel->thread, &message);
 }
 
-void media_stored(struct channel *channel, uint32_t generation, int number, bool unconfirmed,
-                  int error)
+void media_stored(struct call *call, uint32_t generation, int number, bool unconfirmed, int error)
 {
+    struct channel *channel = (struct channel *)call;
     struct message message = {.kind = MESSAGE_STORED,
                               .channel = channel,
                               .generation = generation,
@@ -138,8 +139,9 @@ void media_stored(struct channel *channel, uint32_t generation, int number, bool
     message_post(channel->thread, &message);
 }
 
-void media_info_written(struct channel *channel)
+void media_info_written(struct call *call)
 {
+    struct channel *channel = (struct channel *)call;
     struct message message = {.kind = MESSAGE_INFO_WRITTEN, .channel = channel};
 
     message_post(channel->thread, &message);
@@ -228,18 +230,18 @@ static void media_message(struct media_thread *thread, const struct message *mes
     case MESSAGE_ADD: take_add(thread, channel); break;
     case MESSAGE_SWITCH: channel_want_switch(thread, channel, &message->plan); break;
     case MESSAGE_REDIRECT: channel_want_redirect(channel, &message->plan); break;
-    case MESSAGE_HANG_UP: channel_hang_up(channel, message->why); break;
-    case MESSAGE_WORKED: channel_worked(thread, channel, message->number); break;
+    case MESSAGE_HANG_UP: call_hang_up(&channel->call, message->why, clock_monotonic_ms()); break;
+    case MESSAGE_WORKED: call_worked(&channel->call, message->number); break;
     case MESSAGE_STORED:
-        channel_stored(thread, channel, message->generation, message->number, message->unconfirmed,
-                       message->error);
+        call_stored(&channel->call, message->generation, message->number, message->unconfirmed,
+                    message->error);
         break;
-    case MESSAGE_INFO_WRITTEN: channel_info_written(thread, channel); break;
+    case MESSAGE_INFO_WRITTEN: call_info_written(&channel->call); break;
     case MESSAGE_STOP: thread->is_stopping = true; break;
     }
     if (message->kind == MESSAGE_SWITCH || message->kind == MESSAGE_REDIRECT ||
         message->kind == MESSAGE_HANG_UP)
-        channel_unref(channel);
+        call_unref(&channel->call);
 }
 
 void media_thread_leave(struct media_thread *thread, struct channel *channel)

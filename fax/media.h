@@ -36,6 +36,7 @@
 #include "fax/sdp.h"
 #include "fax/udptl.h"
 
+struct call;
 struct channel;
 struct media;
 
@@ -64,11 +65,10 @@ void media_switch_t38(struct channel *channel, const struct media_plan *plan);
 void media_redirect(struct channel *channel, const struct media_plan *plan); /* same kind */
 void media_hang_up(struct channel *channel, const char *why); /* why: a literal, or NULL */
 
-/* From workers: the session is back, `stores` pages are being stored; a page is stored or not;
- * call.ini is written. */
-void media_worked(struct channel *channel, int stores);
-void media_stored(struct channel *channel, uint32_t generation, int number, bool unconfirmed,
-                  int error);
-void media_info_written(struct channel *channel);
+/* From workers, as struct call_driver has them: the session is back, `stores` pages are being
+ * stored; a page is stored or not; call.ini is written. */
+void media_worked(struct call *call, int stores);
+void media_stored(struct call *call, uint32_t generation, int number, bool unconfirmed, int error);
+void media_info_written(struct call *call);
 
 #endif

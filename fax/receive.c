@@ -18,7 +18,7 @@
 enum { PATIENCE_MS = 10000 };
 
 struct receive {
-    struct channel_shared shared;
+    struct call_shared shared;
     char *state_dir; /* as at the start: a folder is not changed under live calls */
 };
 
@@ -115,7 +115,7 @@ void receive_drain(struct receive *receive)
 
 int receive_calls(const struct receive *receive)
 {
-    struct channel_shared *shared = (struct channel_shared *)(uintptr_t)&receive->shared;
+    struct call_shared *shared = (struct call_shared *)(uintptr_t)&receive->shared;
     int calls;
 
     pthread_mutex_lock(&shared->lock);
@@ -126,7 +126,7 @@ int receive_calls(const struct receive *receive)
 
 /* A call ends when its files are written: on a disk that is stuck this can last, and whoever runs
  * us decides for how long. */
-static void wait_for_calls(struct channel_shared *shared)
+static void wait_for_calls(struct call_shared *shared)
 {
     int calls;
 

@@ -17,8 +17,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/thread.h"
-#include "fax/channel.h"
-#include "fax/line_sip.h"
+#include "fax/call.h"
 
 enum { THREADS_MAX = 128 };
 
@@ -50,12 +49,12 @@ static const enum queue queue_of[] = {
 };
 
 void workers_submit(struct workers *workers, struct worker_job *job, enum worker_kind kind,
-                    struct channel *channel)
+                    struct call *call)
 {
     struct queue_list *list = &workers->queues[queue_of[kind]];
 
     job->kind = kind;
-    job->channel = channel;
+    job->call = call;
     job->next = NULL;
     pthread_mutex_lock(&workers->lock);
     *list->last = job;
@@ -113,21 +112,22 @@ static struct worker_job *workers_wait(struct workers *workers, bool core)
 
 /* The pages that came out of the session, as jobs; one that finds no memory counts as not stored.
  */
-static struct worker_job *take_pages(struct channel *channel, int *out_count)
+static struct worker_job *take_pages(struct call *call, int *out_count)
 {
     struct worker_job *first = NULL;
     struct worker_job **last = &first;
     struct session_page page;
 
     *out_count = 0;
-    while (session_take_page(channel->session, &page)) {
+    while (session_take_page(call->session, &page)) {
         struct worker_job *job = calloc(1, sizeof *job);
 
         ++*out_count;
         if (job == NULL) {
-            log_error("page lost fax=%s page=%d: %s", channel->fax_id, page.number,
+            log_error("page lost fax=%s page=%d: %s", call->fax_id, page.number,
                       error_text(ERROR_MEMORY));
-            media_stored(channel, page.generation, page.number, page.unconfirmed, ERROR_MEMORY);
+            call->driver->stored(call, page.generation, page.number, page.unconfirmed,
+                                 ERROR_MEMORY);
             free(page.tiff);
             continue;
         }
@@ -140,18 +140,18 @@ static struct worker_job *take_pages(struct channel *channel, int *out_count)
 
 static void job_work(struct workers *workers, struct worker_job *job)
 {
-    struct channel *channel = job->channel;
+    struct call *call = job->call;
     struct worker_job *next;
     int count;
 
-    session_work(channel->session);
-    next = take_pages(channel, &count);
+    session_work(call->session);
+    next = take_pages(call, &count);
     /* The session goes back first: from here on it is not ours, and `job` lies within it. */
-    media_worked(channel, count);
+    call->driver->worked(call, count);
     while (next != NULL) {
         job = next;
         next = job->next;
-        workers_submit(workers, job, WORKER_STORE, channel);
+        workers_submit(workers, job, WORKER_STORE, call);
     }
 }
 
@@ -163,161 +163,162 @@ static void sleep_ms(int ms)
         ;
 }
 
-static int store_confirmed(struct workers *workers, struct channel *channel,
+static int store_confirmed(struct workers *workers, struct call *call,
                            const struct session_page *page)
 {
     int rc = ERROR_IO;
 
     if (atomic_fetch_add(&workers->stores, 1) + 1 != workers->store_fail)
-        rc = incoming_store_page(channel->incoming, page->number, page->tiff, page->length);
+        rc = incoming_store_page(call->incoming, page->number, page->tiff, page->length);
     sleep_ms(workers->store_delay_ms);
     return rc;
 }
 
-static int page_store(struct workers *workers, struct channel *channel,
-                      const struct session_page *page)
+static int page_store(struct workers *workers, struct call *call, const struct session_page *page)
 {
     int64_t start_ms = clock_monotonic_ms();
     const char *kind = page->unconfirmed ? "unconfirmed" : "page";
     int rc;
 
     if (page->unconfirmed)
-        rc = incoming_store_unconfirmed(channel->incoming, page->number, page->tiff, page->length);
+        rc = incoming_store_unconfirmed(call->incoming, page->number, page->tiff, page->length);
     else
-        rc = store_confirmed(workers, channel, page);
+        rc = store_confirmed(workers, call, page);
     if (rc != 0)
         log_alert("page not stored fax=%s call=%s %s=%d bytes=%zu: %s; look at the disk of the "
                   "state folder",
-                  channel->fax_id, LOG_ESCAPED(channel->call_ref), kind, page->number, page->length,
+                  call->fax_id, LOG_ESCAPED(call->call_ref), kind, page->number, page->length,
                   error_text(rc));
     else
-        log_info("page stored fax=%s call=%s %s=%d bytes=%zu ms=%lld", channel->fax_id,
-                 LOG_ESCAPED(channel->call_ref), kind, page->number, page->length,
+        log_info("page stored fax=%s call=%s %s=%d bytes=%zu ms=%lld", call->fax_id,
+                 LOG_ESCAPED(call->call_ref), kind, page->number, page->length,
                  (long long)(clock_monotonic_ms() - start_ms));
     return rc;
 }
 
 static void job_store(struct workers *workers, struct worker_job *job)
 {
-    struct channel *channel = job->channel;
-    int rc = page_store(workers, channel, &job->page);
+    struct call *call = job->call;
+    int rc = page_store(workers, call, &job->page);
 
     free(job->page.tiff);
-    media_stored(channel, job->page.generation, job->page.number, job->page.unconfirmed, rc);
+    call->driver->stored(call, job->page.generation, job->page.number, job->page.unconfirmed, rc);
     free(job);
 }
 
 /* ---- a call's folder ---------------------------------------------------------------------------
  */
 
-static int check_space(const struct channel *channel)
+static int check_space(const struct call *call)
 {
     struct statvfs fs;
     int64_t free_bytes;
 
-    if (statvfs(channel->shared->state_dir, &fs) != 0) {
-        log_alert("state folder unusable path=\"%s\": %s", channel->shared->state_dir,
+    if (statvfs(call->shared->state_dir, &fs) != 0) {
+        log_alert("state folder unusable path=\"%s\": %s", call->shared->state_dir,
                   strerror(errno));
         return error_from_errno(errno);
     }
     free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
-    if (free_bytes >= channel->free_bytes_min)
+    if (free_bytes >= call->free_bytes_min)
         return 0;
     log_alert("call refused fax=%s: only %lld MB free for the state folder, [spool] min_free asks "
               "for more",
-              channel->fax_id, (long long)(free_bytes >> 20));
+              call->fax_id, (long long)(free_bytes >> 20));
     return ERROR_FULL;
 }
 
 static void job_open(struct workers *workers, struct worker_job *job)
 {
-    struct channel *channel = job->channel;
+    struct call *call = job->call;
     int rc;
 
     sleep_ms(workers->open_delay_ms);
-    rc = check_space(channel);
+    rc = check_space(call);
     if (rc == 0) {
-        rc = incoming_new(&channel->incoming, channel->shared->state_dir, &channel->info);
+        rc = incoming_new(&call->incoming, call->shared->state_dir, &call->info);
         if (rc == 0)
-            rc = channel_session_new(channel);
+            rc = call->driver->session_new(call);
         if (rc != 0)
             log_alert("call refused fax=%s: no folder or session: %s; look at the state folder",
-                      channel->fax_id, error_text(rc));
+                      call->fax_id, error_text(rc));
     }
-    line_sip_post(channel->shared->lines, LINE_OPENED, channel, rc);
+    call->driver->opened(call, rc);
 }
 
 static void job_info(struct worker_job *job)
 {
-    struct channel *channel = job->channel;
-    int rc = incoming_write_info(channel->incoming, &channel->snapshot,
-                                 channel->snapshot_is_durable ? 1 : 0);
+    struct call *call = job->call;
+    int rc =
+        incoming_write_info(call->incoming, &call->snapshot, call->snapshot_is_durable ? 1 : 0);
 
     if (rc != 0)
-        log_warning("call.ini not written fax=%s: %s", channel->fax_id, error_text(rc));
-    media_info_written(channel);
+        log_warning("call.ini not written fax=%s: %s", call->fax_id, error_text(rc));
+    call->driver->info_written(call);
 }
 
 /* What the session still had, and pages whose confirmation did not go out after all. */
-static void finish_pages(struct workers *workers, struct channel *channel)
+static void finish_pages(struct workers *workers, struct call *call)
 {
     struct session_page page;
 
-    while (session_take_page(channel->session, &page)) {
+    while (session_take_page(call->session, &page)) {
         page.unconfirmed = true;
-        page_store(workers, channel, &page);
+        page_store(workers, call, &page);
         free(page.tiff);
     }
-    for (int number = 1; number <= channel->stored_most; number++)
-        if (session_page_is_unconfirmed(channel->session, number)) {
-            int rc = incoming_unconfirm_page(channel->incoming, number);
+    for (int number = 1; number <= call->stored_most; number++)
+        if (session_page_is_unconfirmed(call->session, number)) {
+            int rc = incoming_unconfirm_page(call->incoming, number);
 
-            log_info("page unconfirmed fax=%s page=%d%s%s", channel->fax_id, number,
+            log_info("page unconfirmed fax=%s page=%d%s%s", call->fax_id, number,
                      rc == 0 ? "" : ": ", rc == 0 ? "" : error_text(rc));
         }
 }
 
-static void log_end(const struct channel *channel)
+static void log_end(const struct call *call)
 {
-    const struct call_info *info = &channel->info;
+    const struct call_info *info = &call->info;
     int64_t from_ms = info->answered_ms != 0 ? info->answered_ms : info->started_ms;
+    char more[160] = "";
 
+    if (call->driver->end_text != NULL)
+        call->driver->end_text(call, more, sizeof more);
     log_info("call ended fax=%s call=%s verdict=%s pages=%d unconfirmed=%d media=%s station=%s "
-             "seconds=%lld packets_in=%llu packets_out=%llu strangers=%llu why=%s",
-             channel->fax_id, LOG_ESCAPED(channel->call_ref), call_verdict_text(info->verdict),
+             "seconds=%lld%s why=%s",
+             call->fax_id, LOG_ESCAPED(call->call_ref), call_verdict_text(info->verdict),
              info->pages, info->unconfirmed, call_media_text(info->media),
-             LOG_ESCAPED(info->station), (long long)(info->ended_ms - from_ms + 500) / 1000,
-             (unsigned long long)channel->packets_in, (unsigned long long)channel->packets_out,
-             (unsigned long long)channel->strangers, LOG_ESCAPED(info->error));
+             LOG_ESCAPED(info->station), (long long)(info->ended_ms - from_ms + 500) / 1000, more,
+             LOG_ESCAPED(info->error));
 }
 
 static void job_finish(struct workers *workers, struct worker_job *job)
 {
-    struct channel *channel = job->channel;
+    struct call *call = job->call;
     char why[CALL_ERROR_MAX];
     int rc;
 
-    text_copy(why, sizeof why, channel->info.error); /* said by SIP before the session began */
-    channel->info.ended_ms = clock_wall_ms();
-    if (channel->session != NULL) {
-        if (channel->incoming != NULL)
-            finish_pages(workers, channel);
-        session_describe(channel->session, &channel->info);
+    text_copy(why, sizeof why, call->info.error); /* said by SIP before the session began */
+    call->info.ended_ms = clock_wall_ms();
+    if (call->session != NULL) {
+        if (call->incoming != NULL)
+            finish_pages(workers, call);
+        session_describe(call->session, &call->info);
     }
-    if (channel->info.error[0] == '\0' || why[0] != '\0')
-        text_copy(channel->info.error, sizeof channel->info.error, why);
-    if (channel->info.verdict == CALL_LIVE)
-        channel->info.verdict = CALL_EMPTY;
-    if (channel->incoming != NULL) {
-        rc = incoming_write_info(channel->incoming, &channel->info, 1);
+    if (call->info.error[0] == '\0' || why[0] != '\0')
+        text_copy(call->info.error, sizeof call->info.error, why);
+    if (call->info.verdict == CALL_LIVE)
+        call->info.verdict = CALL_EMPTY;
+    if (call->incoming != NULL) {
+        rc = incoming_write_info(call->incoming, &call->info, 1);
         if (rc != 0)
-            log_error("call.ini not written fax=%s: %s; the pages are there", channel->fax_id,
+            log_error("call.ini not written fax=%s: %s; the pages are there", call->fax_id,
                       error_text(rc));
-        incoming_close(channel->incoming);
-        channel->incoming = NULL;
+        incoming_close(call->incoming);
+        call->incoming = NULL;
     }
-    log_end(channel);
-    channel_unref(channel);
+    log_end(call);
+    call_unref(call);
 }
 
 /* ---- threads -----------------------------------------------------------------------------------

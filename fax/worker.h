@@ -18,20 +18,20 @@
 
 #include "fax/session.h"
 
-struct channel;
+struct call;
 
 enum worker_kind {
-    WORKER_WORK,   /* session_work(); then media_worked() */
-    WORKER_STORE,  /* a page of `page`; then media_stored(). The job itself is freed */
-    WORKER_OPEN,   /* folder and session; then LINE_OPENED to the SIP thread */
+    WORKER_WORK,   /* session_work(); then the driver is told */
+    WORKER_STORE,  /* a page of `page`; the job itself is freed */
+    WORKER_OPEN,   /* folder and session */
     WORKER_FINISH, /* last call.ini, folder closed; drops the chain's reference */
-    WORKER_INFO,   /* call.ini from channel->snapshot; then media_info_written() */
+    WORKER_INFO,   /* call.ini from call->snapshot */
 };
 
-/* Lies within the channel (one of each kind at most), except for WORKER_STORE. */
+/* Lies within the call (one of each kind at most), except for WORKER_STORE. */
 struct worker_job {
     struct worker_job *next;
-    struct channel *channel;
+    struct call *call;
     enum worker_kind kind;
     struct session_page page; /* WORKER_STORE */
 };
@@ -44,9 +44,9 @@ int workers_start(struct workers **out, int core_threads, int disk_threads);
 /* Does what is queued, then joins. NULL is fine. */
 void workers_stop(struct workers *workers);
 
-/* Queues a job that lies within its channel. Never fails, never waits. */
+/* Queues a job that lies within its call. Never fails, never waits. */
 void workers_submit(struct workers *workers, struct worker_job *job, enum worker_kind kind,
-                    struct channel *channel);
+                    struct call *call);
 
 /* True when no disk job waits: the time to write progress. */
 bool workers_are_idle(struct workers *workers);
