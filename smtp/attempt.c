@@ -57,6 +57,17 @@ static void wake_waiting(struct engine *engine)
     thread_wake(engine->wake_fd);
 }
 
+/* Gives the connection back; who waits for one goes on. */
+static void release(struct engine *engine, const char *server, const struct health_hold *hold,
+                    enum health_verdict verdict, const char *reason)
+{
+    bool back = health_release(engine->health, server, hold, verdict, reason);
+
+    engine->room(engine->pool);
+    if (back)
+        wake_waiting(engine);
+}
+
 /* The row of a transmission, and the alarm where the settings are probably wrong. */
 static enum failure_class note_outcome(struct engine *engine, struct job *job, const char *server,
                                        const char *address, const struct submit_result *result)
@@ -84,7 +95,7 @@ static enum failure_class note_outcome(struct engine *engine, struct job *job, c
 
 /* S1, S2: the name and TCP. A connected socket, or -1 after asking for the next step. */
 static int open_connection(struct engine *engine, struct job *job, const struct server *server,
-                           bool probe, char *address)
+                           const struct health_hold *hold, char *address)
 {
     struct failure why;
     bool alarm = false;
@@ -102,13 +113,13 @@ static int open_connection(struct engine *engine, struct job *job, const struct 
         if (error == 0)
             return fd;
         close(fd);
-        health_release(engine->health, server->name, probe, HEALTH_NEITHER, "");
+        release(engine, server->name, hold, HEALTH_NEITHER, "");
         turn_set_row(job, server->name, address, "local error", error_text(error));
         turn_ask(engine, job, POLICY_LOCAL, server->name, FAILURE_NONE);
         return -1;
     }
     if (atomic_load(&engine->stopping)) {
-        health_release(engine->health, server->name, probe, HEALTH_NEITHER, "");
+        release(engine, server->name, hold, HEALTH_NEITHER, "");
         turn_record(engine, job, SPOOL_DUE, clock_wall_ms(), true);
         return -1;
     }
@@ -116,7 +127,7 @@ static int open_connection(struct engine *engine, struct job *job, const struct 
     if (alarm)
         engine_alarm(engine, "the name of a server does not exist server=%s host=%s", server->name,
                      LOG_ESCAPED(server->host));
-    health_release(engine->health, server->name, probe, HEALTH_BROKEN, why.text);
+    release(engine, server->name, hold, HEALTH_BROKEN, why.text);
     turn_ask(engine, job, POLICY_FAILED, server->name, FAILURE_CONNECTION);
     return -1;
 }
@@ -150,6 +161,7 @@ struct passage {
     struct engine *engine;
     struct job *lead; /* whose turn it is; the others are the queue's again afterwards */
     const struct server *server;
+    struct health_hold hold;
     bool shared; /* other messages may follow */
     int messages;
     int64_t until_ms; /* monotonic: when the last one may begin */
@@ -344,6 +356,16 @@ static bool next_message(void *user, const struct submit_result *result)
     return true;
 }
 
+/* The server speaks: those that waited to see whether it does may come now. */
+static void note_greeting(void *user)
+{
+    struct passage *passage = user;
+    struct engine *engine = passage->engine;
+
+    if (health_greeted(engine->health, passage->server->name, &passage->hold))
+        engine->room(engine->pool);
+}
+
 /* Sends what there is to send by a connection that stands. */
 static void transmit(struct passage *passage, int fd, struct submit_result *result)
 {
@@ -353,6 +375,7 @@ static void transmit(struct passage *passage, int fd, struct submit_result *resu
     passage->until_ms = clock_monotonic_ms() + SHARED_MS;
     passage->request.hello = tables->hello;
     passage->request.timeouts = &tables->timeouts;
+    passage->request.greeted = note_greeting;
     passage->request.next = next_message;
     passage->request.user = passage;
     fill_request(passage);
@@ -406,13 +429,13 @@ static void put_back(struct passage *passage)
     passage->count = 0;
 }
 
-static void send_all(struct passage *passage, bool probe)
+static void send_all(struct passage *passage)
 {
     struct engine *engine = passage->engine;
     struct job *lead = passage->lead;
     const char *server = passage->server->name;
     struct submit_result result;
-    int fd = open_connection(engine, lead, passage->server, probe, passage->address);
+    int fd = open_connection(engine, lead, passage->server, &passage->hold, passage->address);
 
     if (fd < 0)
         return;
@@ -424,7 +447,7 @@ static void send_all(struct passage *passage, bool probe)
     transmit(passage, fd, &result);
     if (result.again && !atomic_load(&engine->stopping)) {
         note_stale_token(engine, lead, server, passage->address, &result.failure);
-        fd = open_connection(engine, lead, passage->server, probe, passage->address);
+        fd = open_connection(engine, lead, passage->server, &passage->hold, passage->address);
         if (fd < 0) {
             put_back(passage);
             return;
@@ -432,19 +455,18 @@ static void send_all(struct passage *passage, bool probe)
         transmit(passage, fd, &result);
     }
     if (was_cut_off(engine, &result))
-        health_release(engine->health, server, probe, HEALTH_NEITHER, "");
-    else if (health_release(engine->health, server, probe, judge_server(&result),
-                            result.failure.text))
-        wake_waiting(engine);
+        release(engine, server, &passage->hold, HEALTH_NEITHER, "");
+    else
+        release(engine, server, &passage->hold, judge_server(&result), result.failure.text);
     conclude(passage, &result);
 }
 
-void attempt_run(struct engine *engine, struct job *job, int index, bool probe)
+void attempt_run(struct engine *engine, struct job *job, int index, const struct health_hold *hold)
 {
     struct passage *passage = calloc(1, sizeof *passage);
 
     if (passage == NULL) {
-        health_release(engine->health, job->step.server, probe, HEALTH_NEITHER, "");
+        release(engine, job->step.server, hold, HEALTH_NEITHER, "");
         turn_set_row(job, job->step.server, "", "local error", error_text(ERROR_MEMORY));
         turn_ask(engine, job, POLICY_LOCAL, job->row.server, FAILURE_NONE);
         return;
@@ -452,7 +474,8 @@ void attempt_run(struct engine *engine, struct job *job, int index, bool probe)
     passage->engine = engine;
     passage->lead = job;
     passage->server = &job->tables->servers->server[index];
-    passage->shared = !probe; /* those that wait for a probe are not to wait for others */
-    send_all(passage, probe);
+    passage->hold = *hold;
+    passage->shared = !hold->probe; /* those that wait for a probe are not to wait for others */
+    send_all(passage);
     free(passage);
 }

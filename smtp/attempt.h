@@ -6,11 +6,9 @@
 #ifndef FAXPOST_SMTP_ATTEMPT_H
 #define FAXPOST_SMTP_ATTEMPT_H
 
-#include <stdbool.h>
-
 #include "smtp/worker.h"
 
-/* To the server at index in job->tables, which health_acquire() gave leave for (probe: its); the
+/* To the server at index in job->tables, which health_acquire() gave leave for (hold: its); the
  * leave is given back. Blocks until the connection is over; the caller calls turn_go_on()
  * afterwards.
  *
@@ -18,6 +16,6 @@
  * connection ended before its message), or it is over. Those of job->mates that come along and what
  * is taken from the queue belong to the attempt, which frees them once they are over and puts the
  * others back; where there is no connection at all the mates stay job->mates. */
-void attempt_run(struct engine *engine, struct job *job, int index, bool probe);
+void attempt_run(struct engine *engine, struct job *job, int index, const struct health_hold *hold);
 
 #endif

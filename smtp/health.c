@@ -14,33 +14,40 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { FIRST_MS = 10000, MOST_MS = 300000 };
+enum { FIRST_MS = 10000, MOST_MS = 300000, PROOF_MS = 60000 };
 
 struct row {
     char name[SERVER_NAME_MAX];
     bool listed; /* among the servers now */
     bool down, probing;
     int connections, limit;
+    int silent;        /* of the connections: not greeted yet */
+    int64_t spoken_ms; /* monotonic: the last sign that it speaks; 0: none, or it went down since */
     int64_t since_ms, probe_ms, interval_ms; /* monotonic, while down */
     char reason[HEALTH_REASON_MAX];
 };
 
 struct health {
     pthread_mutex_t lock; /* all below */
-    int64_t first_ms, most_ms;
+    struct health_times times;
     int count;
     struct row row[2 * SERVER_COUNT_MAX]; /* also removed ones that still have connections */
 };
 
-int health_new(struct health **out, int64_t first_ms, int64_t most_ms)
+int health_new(struct health **out, const struct health_times *times)
 {
     struct health *health = calloc(1, sizeof *health);
 
     if (health == NULL)
         return ERROR_MEMORY;
     pthread_mutex_init(&health->lock, NULL);
-    health->first_ms = first_ms > 0 ? first_ms : FIRST_MS;
-    health->most_ms = most_ms > 0 ? most_ms : MOST_MS;
+    health->times = *times;
+    if (times->first_ms == 0)
+        health->times.first_ms = FIRST_MS;
+    if (times->most_ms == 0)
+        health->times.most_ms = MOST_MS;
+    if (times->proof_ms == 0)
+        health->times.proof_ms = PROOF_MS;
     *out = health;
     return 0;
 }
@@ -127,27 +134,61 @@ void health_snapshot(struct health *health, const struct server_list *servers, i
     pthread_mutex_unlock(&health->lock);
 }
 
+/* Under the lock. */
+static bool is_proven(const struct health *health, const struct row *row, int64_t now_ms)
+{
+    return row->spoken_ms != 0 && now_ms - row->spoken_ms < health->times.proof_ms;
+}
+
+/* Under the lock. One that is being asked whether it speaks has room when the answer is there. */
+static bool has_room(const struct health *health, const struct row *row)
+{
+    if (row->connections >= row->limit)
+        return false;
+    return row->silent == 0 || is_proven(health, row, clock_monotonic_ms());
+}
+
 enum health_grant health_acquire(struct health *health, const struct server *server,
-                                 bool *out_probe)
+                                 struct health_hold *out)
 {
     enum health_grant grant = HEALTH_GO;
     struct row *row;
 
-    *out_probe = false;
+    *out = (struct health_hold){.probe = false};
     pthread_mutex_lock(&health->lock);
     row = find_or_add(health, server->name);
     if (row != NULL) {
         if (row->down && (row->probing || row->probe_ms > clock_monotonic_ms()))
             grant = HEALTH_TAKEN;
-        else if (row->connections >= row->limit)
+        else if (!has_room(health, row))
             grant = HEALTH_FULL;
     }
     if (row != NULL && grant == HEALTH_GO) {
         row->connections++;
-        row->probing = *out_probe = row->down;
+        row->silent++;
+        row->probing = out->probe = row->down;
     }
     pthread_mutex_unlock(&health->lock);
     return grant;
+}
+
+bool health_greeted(struct health *health, const char *name, struct health_hold *hold)
+{
+    struct row *row;
+    bool opened = false;
+
+    if (hold->greeted)
+        return false;
+    hold->greeted = true;
+    pthread_mutex_lock(&health->lock);
+    row = find(health, name);
+    if (row != NULL) {
+        opened = !is_proven(health, row, clock_monotonic_ms());
+        row->silent -= row->silent > 0;
+        row->spoken_ms = clock_monotonic_ms();
+    }
+    pthread_mutex_unlock(&health->lock);
+    return opened;
 }
 
 /* Under the lock. */
@@ -155,14 +196,15 @@ static void mark_down(struct health *health, struct row *row, bool probe, const 
 {
     int64_t now_ms = clock_monotonic_ms();
 
+    row->spoken_ms = 0;
     if (!row->down) {
         row->down = true;
         row->since_ms = now_ms;
-        row->interval_ms = health->first_ms;
+        row->interval_ms = health->times.first_ms;
     } else if (probe) {
         row->interval_ms *= 2;
-        if (row->interval_ms > health->most_ms)
-            row->interval_ms = health->most_ms;
+        if (row->interval_ms > health->times.most_ms)
+            row->interval_ms = health->times.most_ms;
     } else {
         return; /* one that began before it was known: nothing new */
     }
@@ -170,7 +212,7 @@ static void mark_down(struct health *health, struct row *row, bool probe, const 
     text_copy(row->reason, sizeof row->reason, reason);
 }
 
-bool health_release(struct health *health, const char *name, bool probe,
+bool health_release(struct health *health, const char *name, const struct health_hold *hold,
                     enum health_verdict verdict, const char *reason)
 {
     bool was_down = false;
@@ -182,12 +224,15 @@ bool health_release(struct health *health, const char *name, bool probe,
     if (row != NULL) {
         was_down = row->down;
         row->connections -= row->connections > 0;
-        if (probe)
+        row->silent -= !hold->greeted && row->silent > 0;
+        if (hold->probe)
             row->probing = false;
-        if (verdict == HEALTH_WORKED)
+        if (verdict == HEALTH_WORKED) {
             row->down = false;
-        else if (verdict == HEALTH_BROKEN)
-            mark_down(health, row, probe, reason);
+            row->spoken_ms = clock_monotonic_ms();
+        } else if (verdict == HEALTH_BROKEN) {
+            mark_down(health, row, hold->probe, reason);
+        }
         is_down = row->down;
     }
     pthread_mutex_unlock(&health->lock);
@@ -205,7 +250,7 @@ bool health_has_room(struct health *health, const char *name)
 
     pthread_mutex_lock(&health->lock);
     row = find(health, name);
-    room = row == NULL || row->connections < row->limit;
+    room = row == NULL || has_room(health, row);
     pthread_mutex_unlock(&health->lock);
     return room;
 }

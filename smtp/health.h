@@ -2,6 +2,10 @@
 /*
  * health.h - which servers are down, who may probe them, and how many connections each has: shared
  * by all workers (spec/failover.md, "Server health").
+ *
+ * A server that has said nothing of late, not since the start or since it was down, is not proven:
+ * one connection at a time waits for its greeting, so that one that is mute or behind a firewall
+ * holds one worker and not all that are permitted. The greeting opens it for all of them at once.
  */
 #ifndef FAXPOST_SMTP_HEALTH_H
 #define FAXPOST_SMTP_HEALTH_H
@@ -16,8 +20,13 @@ enum { HEALTH_REASON_MAX = 200 };
 
 struct health;
 
-/* Probes come after first_ms, doubling up to most_ms (0, 0: the usual 10 s and 5 min). */
-int health_new(struct health **out, int64_t first_ms, int64_t most_ms);
+struct health_times { /* 0: the usual */
+    int64_t first_ms; /* until the first probe: 10 s */
+    int64_t most_ms;  /* it doubles up to this: 5 min */
+    int64_t proof_ms; /* for how long a greeting is proof that it speaks: 1 min */
+};
+
+int health_new(struct health **out, const struct health_times *times);
 void health_free(struct health *health);
 
 /* The servers from now on; those that stay keep their state. */
@@ -28,12 +37,21 @@ void health_snapshot(struct health *health, const struct server_list *servers, i
                      struct policy_health_entry *out);
 
 enum health_grant {
-    HEALTH_GO,    /* a connection is yours; *out_probe says whether it is the probe */
-    HEALTH_FULL,  /* all its connections are in use: wait for health_has_room() */
+    HEALTH_GO,    /* a connection is yours, and *out says what it is */
+    HEALTH_FULL,  /* none is to be had now: wait for health_has_room() */
     HEALTH_TAKEN, /* down, and not to be probed now or not by you */
 };
+
+struct health_hold { /* of one connection; belongs to who has it */
+    bool probe;
+    bool greeted;
+};
+
 enum health_grant health_acquire(struct health *health, const struct server *server,
-                                 bool *out_probe);
+                                 struct health_hold *out);
+
+/* The greeting came. True when there may be room that was not there before. */
+bool health_greeted(struct health *health, const char *name, struct health_hold *hold);
 
 enum health_verdict {
     HEALTH_WORKED, /* it greeted us, and TLS and login stood */
@@ -42,10 +60,10 @@ enum health_verdict {
 };
 
 /* Gives the connection back. True when the server just came back. */
-bool health_release(struct health *health, const char *name, bool probe,
+bool health_release(struct health *health, const char *name, const struct health_hold *hold,
                     enum health_verdict verdict, const char *reason);
 
-/* False only while all its connections are in use. */
+/* False while all its connections are in use, or one is to find out whether it speaks. */
 bool health_has_room(struct health *health, const char *name);
 
 struct health_status {

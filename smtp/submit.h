@@ -39,6 +39,8 @@ struct submit_request {
     struct submit_recipient *recipients;
     int recipient_count;
     const struct submit_timeouts *timeouts;
+    /* Called at once when a greeting came that welcomes us. NULL is fine. */
+    void (*greeted)(void *user);
     /* Several messages by one connection: called when this one was taken and the connection is good
      * for another. True: the request was filled with the next message. NULL, or a transport that
      * never calls it: one message. Only message, sender and recipients may change. */

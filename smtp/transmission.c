@@ -201,7 +201,16 @@ void transmission_sent(struct transmission *transmission, const char *data, size
 
 void transmission_received(struct transmission *transmission, char *data, size_t length)
 {
-    go_on(transmission, dialogue_received(&transmission->dialogue, data, length));
+    const struct dialogue *dialogue = &transmission->dialogue;
+    const struct submit_request *request = transmission->request;
+    bool permitted = dialogue_received(&transmission->dialogue, data, length);
+
+    if (dialogue->greeted && !dialogue->failed && !transmission->told_greeting) {
+        transmission->told_greeting = true;
+        if (request->greeted != NULL)
+            request->greeted(request->user);
+    }
+    go_on(transmission, permitted);
 }
 
 void transmission_tls_started(struct transmission *transmission)

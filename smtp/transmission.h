@@ -28,6 +28,7 @@ struct transmission {
     int message_fd;
     int64_t offset, length; /* of the message */
     bool broken;            /* no further octet of the message may be handed over */
+    bool told_greeting;
     int local_error;
 };
 

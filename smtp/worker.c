@@ -340,13 +340,13 @@ static void begin(struct engine *engine, struct job *job)
 static enum worker_end do_connect(struct engine *engine, struct job *job)
 {
     int index = server_list_find(job->tables->servers, job->step.server);
-    bool probe = false;
+    struct health_hold hold;
 
     if (atomic_load(&engine->stopping)) {
         turn_record(engine, job, SPOOL_DUE, clock_wall_ms(), !job->fresh);
         return WORKER_DONE; /* begins here when the daemon is back */
     }
-    switch (health_acquire(engine->health, &job->tables->servers->server[index], &probe)) {
+    switch (health_acquire(engine->health, &job->tables->servers->server[index], &hold)) {
     case HEALTH_FULL:
         text_copy(job->waits_for, sizeof job->waits_for, job->step.server);
         return WORKER_PARK;
@@ -359,7 +359,7 @@ static enum worker_end do_connect(struct engine *engine, struct job *job)
     }
     case HEALTH_GO:
         job->fresh = false;
-        attempt_run(engine, job, index, probe);
+        attempt_run(engine, job, index, &hold);
         break;
     }
     return WORKER_DONE;

@@ -38,9 +38,10 @@ struct engine {
     struct report *report; /* NULL: the log alone tells */
     /* The pool's queue. take: a job that has not begun or wants this server, with its mates, for a
      * connection that is open; NULL: none, or the daemon drains. put: a job of ours goes back, and
-     * is somebody else's from then on. */
+     * is somebody else's from then on. room: a server may have room for parked ones. */
     struct job *(*take)(void *pool, const char *server);
     void (*put)(void *pool, struct job *job);
+    void (*room)(void *pool);
     void *pool;
     atomic_bool stopping;
     pthread_mutex_t lock; /* all below */
@@ -80,7 +81,7 @@ struct job {
 
 enum worker_end {
     WORKER_DONE, /* the turn is over and recorded */
-    WORKER_PARK, /* all connections of job->waits_for are in use: call again when there is room */
+    WORKER_PARK, /* job->waits_for gives no connection now: call again when it has room */
 };
 
 /* Its mates are dealt with too: they share its transaction where they want the same server, or go

@@ -5,8 +5,11 @@
  */
 #include "smtp/dispatch.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -15,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -83,14 +87,15 @@ static struct conf *parse(const char *text, const char *name, const struct conf_
     return conf;
 }
 
-#define SETTINGS_FOR(retry, workers)                                                               \
+#define SETTINGS_OF(retry, workers, greeting)                                                      \
     "[gateway]\noperator = op@example.com\nhostname = gw.example.com\n"                            \
     "[route sales]\ncalled = 5552*\nto = sales@example.com\n"                                      \
     "[route both]\ncalled = 5553*\nto = a@example.com, b@example.com\n" retry                      \
-    "[timeouts]\nconnect = 2s\ngreeting = 5s\ncommand = 5s\ndata = 5s\nfinal = 5s\n"               \
+    "[timeouts]\nconnect = 2s\ngreeting = " greeting "\ncommand = 5s\ndata = 5s\nfinal = 5s\n"     \
     "[limits]\nworkers = " workers "\n[spool]\nmin_free = 0\n"
-#define SETTINGS_BUT(retry) SETTINGS_FOR(retry, "4")
-#define SETTINGS            SETTINGS_BUT("[retry]\nwait = 1s\n")
+#define SETTINGS_FOR(retry, workers) SETTINGS_OF(retry, workers, "5s")
+#define SETTINGS_BUT(retry)          SETTINGS_FOR(retry, "4")
+#define SETTINGS                     SETTINGS_BUT("[retry]\nwait = 1s\n")
 
 static void world_open(struct world *world)
 {
@@ -510,6 +515,105 @@ static void test_many(void **state)
     world_close(&world);
 }
 
+#define SETTINGS_PATIENT SETTINGS_OF("[retry]\nwait = 1s\n", "6", "60s")
+
+/* A listener of the test's own: how many come, and what they hear, is for the test to say. */
+static int open_listener(int *out_port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t length = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 32), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+    *out_port = ntohs(address.sin_port);
+    return fd;
+}
+
+/* The next connection, or -1 when none comes for so long. */
+static int next_connection(int listener, int wait_ms)
+{
+    struct pollfd poll_fd = {.fd = listener, .events = POLLIN};
+
+    return poll(&poll_fd, 1, wait_ms) > 0 ? accept(listener, NULL, NULL) : -1;
+}
+
+/* A server that has not said a word holds one worker; once it greets, all connections are used. */
+static void test_silent_at_first(void **state)
+{
+    struct dispatch_status status;
+    struct world world;
+    int connection[4];
+    int listener;
+    int port;
+    int i;
+
+    (void)state;
+    listener = open_listener(&port);
+    world_open(&world);
+    for (i = 0; i < 8; i++)
+        receive_fax(&world, "5552000", NULL);
+    world_start(&world, SETTINGS_PATIENT, servers_for(port, 0, 4), NULL);
+    connection[0] = next_connection(listener, PATIENCE_MS);
+    assert_true(connection[0] >= 0);
+    for (i = 0; i < PATIENCE_MS / 5; i++) { /* the others are parked: no worker is on them */
+        dispatch_status(world.dispatch, &status);
+        if (status.queued == 7 && status.workers_busy == 1)
+            break;
+        usleep(5000);
+    }
+    assert_int_equal(status.workers_busy, 1);
+    assert_int_equal(next_connection(listener, 300), -1);
+    assert_int_equal(status.server[0].connections, 1);
+    assert_int_equal(send(connection[0], "220 x\r\n", 7, MSG_NOSIGNAL), 7);
+    for (i = 1; i < 4; i++) { /* while the first goes no further */
+        connection[i] = next_connection(listener, PATIENCE_MS);
+        assert_true(connection[i] >= 0);
+    }
+    assert_int_equal(next_connection(listener, 300), -1);
+    dispatch_stop(world.dispatch, 100);
+    world.dispatch = NULL;
+    for (i = 0; i < 4; i++)
+        close(connection[i]);
+    close(listener);
+    world_close(&world);
+}
+
+/* It stays silent: one delivery has waited for it, the others go by the next without a try. */
+static void test_silent(void **state)
+{
+    struct smtp_script *second = smtp_script_start(any_script, SMTP_SCRIPT_ANY, NULL);
+    struct spool_attempt *rows = calloc(50, sizeof *rows);
+    struct world world;
+    int connection;
+    int listener;
+    int port;
+    int i;
+
+    (void)state;
+    listener = open_listener(&port);
+    world_open(&world);
+    for (i = 0; i < 8; i++)
+        receive_fax(&world, "5552000", NULL);
+    world_start(&world, SETTINGS_PATIENT, servers_for(port, smtp_script_port(second), 4),
+                "[bypass]\ndefault = allow\n");
+    connection = next_connection(listener, PATIENCE_MS);
+    assert_true(connection >= 0);
+    assert_int_equal(next_connection(listener, 200), -1);
+    close(connection); /* without a greeting */
+    wait_count(&world, 8, 0);
+    assert_int_equal(spool_attempt_list(world.spool, 0, NULL, "one", rows, 50), 2);
+    assert_string_equal(rows[0].result, "TCP OK");
+    assert_string_equal(rows[1].result, "temporary error");
+    assert_string_equal(rows[1].step, "S7");
+    free(rows);
+    close(listener);
+    smtp_script_stop(second, NULL, NULL, NULL, 0, NULL, 0);
+    world_close(&world);
+}
+
 /* As long as a job is in our hands nobody else can have its delivery, whatever the clock says. */
 static void test_claimed_once(void **state)
 {
@@ -781,6 +885,8 @@ int main(void)
         cmocka_unit_test(test_compose_failures),
         cmocka_unit_test(test_compose_full),
         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_silent_at_first),
+        cmocka_unit_test(test_silent),
         cmocka_unit_test(test_shared),
         cmocka_unit_test(test_claimed_once),
         cmocka_unit_test(test_clock_set_back),
