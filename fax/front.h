@@ -34,6 +34,8 @@ struct front_ops {
     void (*begin_phase_b)(struct front *front);
     /* Sends one V.21 frame without the core, with preamble and all. */
     void (*respond)(struct front *front, const uint8_t *frame, size_t length);
+    /* Sets right what the core does not know: rate, ecm. NULL: the core knows all. */
+    void (*describe)(const struct front *front, struct call_info *info);
 };
 
 struct front {
@@ -44,6 +46,7 @@ struct front {
     bool responding;   /* a frame of our own is going out */
     bool wants_cng;    /* listen for CNG: until our first DIS */
     bool needs_worker; /* the next waiting event is a frame for the worker */
+    int patience_ms;   /* the modem itself keeps a sender waiting so long; 0: nobody does */
 };
 
 /* Makes a front end ready for session_attach_core(). NULL: out of memory. */

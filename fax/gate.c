@@ -129,6 +129,8 @@ static enum gate_action step_holding(struct gate *gate, int64_t now_ms)
         gate->store = GATE_STORE_NONE;
         return GATE_RELEASE;
     }
+    if (gate->patience_ms > 0)
+        return now_ms - gate->first_ms > gate->patience_ms ? refuse(gate) : GATE_NOTHING;
     if (now_ms - gate->last_ms <= GATE_SILENCE_MS)
         return GATE_NOTHING;
     if (gate->ecm && now_ms - gate->first_ms > GATE_ECM_MS)

@@ -39,6 +39,9 @@ struct gate {
     enum gate_store store;
     uint32_t generation; /* of the page being stored; older outcomes are ignored */
     bool ecm;
+    /* > 0: a modem that speaks T.30 itself keeps the sender waiting so long, and nobody repeats a
+     * command to us: HOLDING until then, neither RNR nor LISTENING. */
+    int64_t patience_ms;
     int commands;     /* how often this command came */
     int64_t first_ms; /* when it came first */
     int64_t last_ms;  /* when it, or RR, came last */

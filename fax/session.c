@@ -341,6 +341,7 @@ static int attach(struct session *session, struct front *front)
     if (front == NULL)
         return ERROR_MEMORY;
     session->front = front;
+    session->gate.patience_ms = front->patience_ms;
     core_attach(&session->core, front->t30, &session->settings, &hooks);
     return 0;
 }
@@ -469,6 +470,14 @@ void session_post_hangup(struct session *session, const char *why)
 
 /* ---- running -------------------------------------------------------------------------------- */
 
+/* A modem's answers are wanted as long as the front end is telling it to end the call. */
+static bool takes_events(const struct session *session)
+{
+    if (session->ending == ENDING_NOT)
+        return !session->front->needs_worker;
+    return session->media == SESSION_MODEM && session->front->responding;
+}
+
 /* Feeds the inbox until it is empty or a frame needs the worker. */
 static void feed(struct session *session)
 {
@@ -476,8 +485,7 @@ static void feed(struct session *session)
     struct front *front = session->front;
 
     front->ops->pump(front, false);
-    while (!front->needs_worker && session->ending == ENDING_NOT &&
-           inbox_take(&session->inbox, &record)) {
+    while (takes_events(session) && inbox_take(&session->inbox, &record)) {
         front->frozen = session->gate.phase != GATE_OPEN;
         if (record.kind == INBOX_IFP && front->ops->ifp != NULL)
             front->ops->ifp(front, record.data, record.length, record.seq);
@@ -661,6 +669,8 @@ void session_describe(const struct session *session, struct call_info *info)
     text_copy(info->own_station, sizeof info->own_station, session->station);
     if (session->front != NULL)
         core_describe(&session->core, info);
+    if (session->front != NULL && session->front->ops->describe != NULL)
+        session->front->ops->describe(session->front, info);
     info->pages = ledger->confirmed;
     info->unconfirmed = ledger->unconfirmed + (ledger->produced - ledger->confirmed);
     /* in ECM the rows come all at once; of a letter some 12 octets make a row */
