@@ -25,14 +25,7 @@
 #include "base/text.h"
 #include "smtp/connect.h"
 #include "test/unit/smtp_script.h"
-
-enum { SHORT_MS = 400, BIG_BYTES = 3000000 };
-
-static char folder[100];
-static struct deadline_thread *deadlines;
-static struct resolver *resolver;
-static char *small_message, *big_message;
-static size_t small_length, big_length;
+#include "test/unit/submit_rig.h"
 
 #define GREET "S:220 fake ESMTP", "C:EHLO gw.example.com"
 #define HELLO GREET, "S:250-fake", "S:250-ENHANCEDSTATUSCODES", "S:250 SIZE 1000000"
@@ -42,26 +35,8 @@ static size_t small_length, big_length;
 #define BYE   "C:QUIT", "S:221 bye", "CLOSE"
 #define TLS_  GREET, "S:250-fake", "S:250 STARTTLS", "C:STARTTLS", "S:220 go"
 
-struct row {
-    const char *name;
-    const char *script[40];
-    enum failure_stage stage;
-    enum failure_event event;
-    int code;
-    const char *text; /* within the failure's text */
-    enum failure_class class;
-    enum server_tls tls;
-    enum server_auth auth;
-    const char *trust; /* "": the test authority; "none": the system's; else a fingerprint's file */
-    bool big, two;     /* message, recipients */
-    bool received;     /* the server got the whole message, octet for octet */
-    const char *host;
-};
-
-#define OK_ STAGE_FINAL, EVENT_NONE
-
 /* clang-format off */
-static const struct row rows[] = {
+static const struct submit_row rows[] = {
     {"plain", {HELLO, MAIL, RCPT, DATA_, "S:250 2.0.0 queued as 7F3A", BYE, NULL},
      OK_, 250, "250 2.0.0 queued as 7F3A", .class = FAILURE_NONE, .received = true},
     {"big", {GREET, "S:250 fake", MAIL, RCPT, DATA_, "S:250 ok", BYE, NULL},
@@ -171,43 +146,43 @@ static const struct row rows[] = {
      OK_, 250, "250", .class = FAILURE_NONE, .received = true},
 
     {"STARTTLS", {TLS_, "TLS good", "C:EHLO", "S:250 fake", MAIL, RCPT, DATA_, "S:250 ok", BYE,
-     NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .tls = SERVER_TLS_STARTTLS, .big = true, .received = true,
+     NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .starttls = true, .big = true, .received = true,
      .host = "localhost"},
     {"STARTTLS by address", {TLS_, "TLS good", "C:EHLO", "S:250 fake", MAIL, RCPT, DATA_,
-     "S:250 ok", BYE, NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .tls = SERVER_TLS_STARTTLS,
+     "S:250 ok", BYE, NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .starttls = true,
      .received = true},
     {"STARTTLS with a fingerprint", {TLS_, "TLS self", "C:EHLO", "S:250 fake", MAIL, RCPT, DATA_,
-     "S:250 ok", BYE, NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .tls = SERVER_TLS_STARTTLS,
+     "S:250 ok", BYE, NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .starttls = true,
      .trust = "self", .received = true},
     {"another fingerprint", {TLS_, "TLS good", "HANG", NULL}, STAGE_STARTTLS, EVENT_TLS, 0,
-     "fingerprint", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS, .trust = "self"},
+     "fingerprint", .class = FAILURE_SERVER, .starttls = true, .trust = "self"},
     {"STARTTLS not offered", {HELLO, "HANG", NULL}, STAGE_STARTTLS, EVENT_NOT_OFFERED, 0,
-     "does not offer STARTTLS", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+     "does not offer STARTTLS", .class = FAILURE_SERVER, .starttls = true},
     {"STARTTLS 454", {GREET, "S:250-x", "S:250 STARTTLS", "C:STARTTLS", "S:454 4.7.0 no", "HANG",
-     NULL}, STAGE_STARTTLS, EVENT_REPLY, 454, "454", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+     NULL}, STAGE_STARTTLS, EVENT_REPLY, 454, "454", .class = FAILURE_SERVER, .starttls = true},
     {"STARTTLS but only HELO", {GREET, "S:502 x", "C:HELO", "S:250 x", "HANG", NULL},
-     STAGE_STARTTLS, EVENT_NOT_OFFERED, 0, "", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+     STAGE_STARTTLS, EVENT_NOT_OFFERED, 0, "", .class = FAILURE_SERVER, .starttls = true},
     {"garbage for a handshake", {TLS_, "SLEEP 50", "S:what is this", "HANG", NULL},
-     STAGE_STARTTLS, EVENT_TLS, 0, "TLS handshake failed", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+     STAGE_STARTTLS, EVENT_TLS, 0, "TLS handshake failed", .class = FAILURE_SERVER, .starttls = true},
     {"no handshake", {TLS_, "HANG", NULL}, STAGE_STARTTLS, EVENT_TIMEOUT, 0, "", .class = FAILURE_SERVER,
-     .tls = SERVER_TLS_STARTTLS},
+     .starttls = true},
     {"replies put in before TLS", {GREET, "S:250-x", "S:250 STARTTLS", "C:STARTTLS",
      "R:220 go\r\n250 x\r\n250 x\r\n", "HANG", NULL}, STAGE_STARTTLS, EVENT_TLS, 0,
-     "before the TLS handshake", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+     "before the TLS handshake", .class = FAILURE_SERVER, .starttls = true},
     {"wrong name", {TLS_, "TLS wrong", "HANG", NULL}, STAGE_STARTTLS, EVENT_TLS, 0,
-     "certificate: ", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS, .host = "localhost"},
+     "certificate: ", .class = FAILURE_SERVER, .starttls = true, .host = "localhost"},
     {"wrong address", {TLS_, "TLS wrong", "HANG", NULL}, STAGE_STARTTLS, EVENT_TLS, 0,
-     "certificate: IP address mismatch", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+     "certificate: IP address mismatch", .class = FAILURE_SERVER, .starttls = true},
     {"self-signed", {TLS_, "TLS self", "HANG", NULL}, STAGE_STARTTLS, EVENT_TLS, 0,
-     "certificate: self-signed", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+     "certificate: self-signed", .class = FAILURE_SERVER, .starttls = true},
     {"expired", {TLS_, "TLS expired", "HANG", NULL}, STAGE_STARTTLS, EVENT_TLS, 0,
-     "certificate: certificate has expired", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS},
+     "certificate: certificate has expired", .class = FAILURE_SERVER, .starttls = true},
     {"unknown authority", {TLS_, "TLS good", "HANG", NULL}, STAGE_STARTTLS, EVENT_TLS, 0,
-     "certificate: unable to get local issuer", .class = FAILURE_SERVER, .tls = SERVER_TLS_STARTTLS,
+     "certificate: unable to get local issuer", .class = FAILURE_SERVER, .starttls = true,
      .trust = "none"},
     {"AUTH in TLS", {TLS_, "TLS good", "C:EHLO", "S:250-fake", "S:250 AUTH CRAM-MD5 PLAIN LOGIN",
      "C:AUTH PLAIN AHVzZXIAcDRzcyB3b3Jk", "S:235 2.7.0 in", MAIL, RCPT, DATA_, "S:250 ok", BYE,
-     NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .tls = SERVER_TLS_STARTTLS, .auth = SERVER_AUTH_PLAIN,
+     NULL}, OK_, 250, "250 ok", .class = FAILURE_NONE, .starttls = true, .auth = SERVER_AUTH_PLAIN,
      .received = true},
     {"AUTH LOGIN", {GREET, "S:250-fake", "S:250 AUTH PLAIN LOGIN", "C:AUTH LOGIN dXNlcg==",
      "S:334 UGFzc3dvcmQ6", "C:cDRzcyB3b3Jk",
@@ -224,184 +199,10 @@ static const struct row rows[] = {
 };
 /* clang-format on */
 
-/* ---- one row ----------------------------------------------------------------------------------
- */
-
-struct trial {
-    const struct row *row;
-    pthread_t thread;
-    bool started;
-    char complaint[1200];
-};
-
-static void complain(struct trial *trial, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void complain(struct trial *trial, const char *format, ...)
-{
-    size_t used = strlen(trial->complaint);
-    va_list ap;
-
-    va_start(ap, format);
-    vsnprintf(trial->complaint + used, sizeof trial->complaint - used, format, ap);
-    va_end(ap);
-}
-
-static void read_fingerprint(char out[65], const char *name)
-{
-    char command[300];
-    char line[200] = "";
-    char *digits;
-    FILE *pipe;
-    size_t used = 0;
-
-    snprintf(command, sizeof command,
-             "openssl x509 -noout -fingerprint -sha256 -in %s/%s.pem 2>/dev/null", folder, name);
-    pipe = popen(command, "r");
-    if (pipe == NULL)
-        return;
-    if (fgets(line, sizeof line, pipe) != NULL && (digits = strchr(line, '=')) != NULL)
-        for (digits++; *digits != '\0' && used < 64; digits++)
-            if (*digits != ':' && *digits != '\n')
-                out[used++] = (char)(*digits >= 'A' ? *digits | 0x20 : *digits);
-    out[used] = '\0';
-    pclose(pipe);
-}
-
-static void describe_server(struct server *server, const struct row *row, int port)
-{
-    memset(server, 0, sizeof *server);
-    text_copy(server->name, sizeof server->name, "one");
-    text_copy(server->host, sizeof server->host, row->host != NULL ? row->host : "127.0.0.1");
-    server->port = port;
-    server->tls = row->tls;
-    server->auth = row->auth;
-    text_copy(server->user, sizeof server->user, "user");
-    snprintf(server->password_file, sizeof server->password_file, "%s/password", folder);
-    if (row->trust == NULL)
-        snprintf(server->ca_file, sizeof server->ca_file, "%s/ca.pem", folder);
-    else if (strcmp(row->trust, "none") != 0)
-        read_fingerprint(server->fingerprint, row->trust);
-}
-
-static void check_outcome(struct trial *trial, const struct submit_request *request,
-                          const struct submit_result *result)
-{
-    const struct row *row = trial->row;
-    const struct failure *failure = submit_failure_of(request, result, 0);
-    enum failure_class class = failure_classify(failure, NULL);
-
-    if (result->local_error != 0)
-        complain(trial, "local error %s; ", error_text(result->local_error));
-    if (failure->stage != row->stage || failure->event != row->event ||
-        failure->code != row->code || class != row->class ||
-        strstr(failure->text, row->text) == NULL)
-        complain(trial, "stage %s event %d code %d '%s' class %s; ",
-                 failure_stage_text(failure->stage), failure->event, failure->code, failure->text,
-                 failure_class_text(class));
-}
-
-/* Only the time-out that a row is about is short: nothing else may fail on a slow machine. */
-static struct submit_timeouts timeouts_for(const struct row *row)
-{
-    struct submit_timeouts timeouts = {30000, 30000, 30000, 30000, 30000};
-
-    if (row->event != EVENT_TIMEOUT)
-        return timeouts;
-    if (row->stage == STAGE_GREETING)
-        timeouts.greeting = SHORT_MS;
-    else if (row->stage == STAGE_CONTENT)
-        timeouts.data = SHORT_MS;
-    else if (row->stage == STAGE_FINAL)
-        timeouts.final = SHORT_MS;
-    else
-        timeouts.command = 3 * SHORT_MS;
-    return timeouts;
-}
-
-static void run_client(struct trial *trial, struct submit_session *session, int port)
-{
-    const struct row *row = trial->row;
-    struct submit_timeouts timeouts = timeouts_for(row);
-    struct submit_recipient recipients[2] = {{.address = "a@example.com"},
-                                             {.address = "b@example.com"}};
-    char path[200];
-    struct submit_request request = {
-        .message_path = path,
-        .message_bytes = (int64_t)(row->big ? big_length : small_length),
-        .envelope_from = "op@example.com",
-        .hello = "gw.example.com",
-        .recipients = recipients,
-        .recipient_count = row->two ? 2 : 1,
-        .timeouts = &timeouts,
-    };
-    struct submit_result result;
-    char address[CONNECT_ADDRESS_MAX];
-    struct failure why;
-    int64_t begin_ms = clock_monotonic_ms();
-    int fd = connect_open(resolver, "127.0.0.1", port, 5000, -1, address, &why);
-
-    snprintf(path, sizeof path, "%s/%s", folder, row->big ? "big" : "small");
-    if (fd < 0) {
-        complain(trial, "no connection: %s; ", why.text);
-        return;
-    }
-    submit_esmtp.send(session, fd, deadlines, &request, &result);
-    close(fd);
-    check_outcome(trial, &request, &result);
-    if (clock_monotonic_ms() - begin_ms > 25000)
-        complain(trial, "took %d ms; ", (int)(clock_monotonic_ms() - begin_ms));
-}
-
-static void *run_trial(void *arg)
-{
-    struct trial *trial = arg;
-    const struct row *row = trial->row;
-    struct smtp_script *script = smtp_script_start(row->script, 1, folder);
-    struct submit_session *session = NULL;
-    struct server server;
-    char complaint[200];
-    char name[100];
-    char why[200];
-    char *message = NULL;
-    size_t length = 0;
-
-    describe_server(&server, row, smtp_script_port(script));
-    if (submit_esmtp.open(&session, &server, why, sizeof why) < 0)
-        complain(trial, "open: %s; ", why);
-    else
-        run_client(trial, session, smtp_script_port(script));
-    submit_esmtp.close(session);
-    smtp_script_stop(script, &message, &length, complaint, sizeof complaint, name, sizeof name);
-    if (complaint[0] != '\0')
-        complain(trial, "server: %s; ", complaint);
-    if (row->received && (length != (row->big ? big_length : small_length) ||
-                          memcmp(message, row->big ? big_message : small_message, length) != 0))
-        complain(trial, "the message arrived changed: %zu octets; ", length);
-    if (row->host != NULL && strcmp(name, row->host) != 0)
-        complain(trial, "SNI '%s'; ", name);
-    free(message);
-    return NULL;
-}
-
 static void test_rows(void **state)
 {
-    enum { COUNT = sizeof rows / sizeof rows[0] };
-    static struct trial trials[COUNT];
-    int failed = 0;
-    size_t i;
-
     (void)state;
-    for (i = 0; i < COUNT; i++) {
-        trials[i].row = &rows[i];
-        assert_int_equal(pthread_create(&trials[i].thread, NULL, run_trial, &trials[i]), 0);
-    }
-    for (i = 0; i < COUNT; i++) {
-        pthread_join(trials[i].thread, NULL);
-        print_message("  %s%s%s\n", rows[i].name, trials[i].complaint[0] != '\0' ? ": " : "",
-                      trials[i].complaint);
-        failed += trials[i].complaint[0] != '\0';
-    }
-    assert_int_equal(failed, 0);
+    submit_rig_run(rows, sizeof rows / sizeof rows[0]);
 }
 
 /* ---- by itself --------------------------------------------------------------------------------
@@ -422,7 +223,7 @@ static void test_one_of_two(void **state)
         BYE,
         NULL,
     };
-    struct smtp_script *server = smtp_script_start(script, 1, folder);
+    struct smtp_script *server = smtp_script_start(script, 1, rig.folder);
     struct submit_session *session = NULL;
     struct server settings;
     struct submit_timeouts timeouts = {5000, 5000, 5000, 5000, 5000};
@@ -430,7 +231,13 @@ static void test_one_of_two(void **state)
                                              {.address = "b@example.com"}};
     char path[200];
     struct submit_request request = {
-        path, 0, "op@example.com", "gw.example.com", recipients, 2, &timeouts, NULL, NULL};
+        .message_path = path,
+        .envelope_from = "op@example.com",
+        .hello = "gw.example.com",
+        .recipients = recipients,
+        .recipient_count = 2,
+        .timeouts = &timeouts,
+    };
     struct submit_result result;
     char address[CONNECT_ADDRESS_MAX];
     char why[200];
@@ -438,12 +245,12 @@ static void test_one_of_two(void **state)
     int fd;
 
     (void)state;
-    snprintf(path, sizeof path, "%s/small", folder);
-    describe_server(&settings, &(struct row){.name = "x"}, smtp_script_port(server));
+    snprintf(path, sizeof path, "%s/small", rig.folder);
+    submit_rig_describe(&settings, &(struct submit_row){.name = "x"}, smtp_script_port(server));
     assert_int_equal(submit_esmtp.open(&session, &settings, why, sizeof why), 0);
-    fd = connect_open(resolver, "localhost", settings.port, 5000, -1, address, &failure);
+    fd = connect_open(rig.resolver, "localhost", settings.port, 5000, -1, address, &failure);
     assert_true(fd >= 0);
-    submit_esmtp.send(session, fd, deadlines, &request, &result);
+    submit_esmtp.send(session, fd, rig.deadlines, &request, &result);
     close(fd);
     submit_esmtp.close(session);
     smtp_script_stop(server, NULL, NULL, why, sizeof why, NULL, 0);
@@ -472,13 +279,20 @@ static void test_damaged_message(void **state)
         struct submit_result result;
         char path[200];
         char why[200];
-        struct submit_request request = {path, cases[i].bytes, "a@b", "x", &recipient,
-                                         1,    &timeouts,      NULL,  NULL};
+        struct submit_request request = {
+            .message_path = path,
+            .message_bytes = cases[i].bytes,
+            .envelope_from = "a@b",
+            .hello = "x",
+            .recipients = &recipient,
+            .recipient_count = 1,
+            .timeouts = &timeouts,
+        };
 
-        snprintf(path, sizeof path, "%s/%s", folder, cases[i].name);
-        describe_server(&settings, &(struct row){.name = "x"}, 1);
+        snprintf(path, sizeof path, "%s/%s", rig.folder, cases[i].name);
+        submit_rig_describe(&settings, &(struct submit_row){.name = "x"}, 1);
         assert_int_equal(submit_esmtp.open(&session, &settings, why, sizeof why), 0);
-        submit_esmtp.send(session, -1, deadlines, &request, &result);
+        submit_esmtp.send(session, -1, rig.deadlines, &request, &result);
         assert_true(result.local_error < 0);
         submit_esmtp.close(session);
     }
@@ -495,13 +309,20 @@ static void test_password_in_clear(void **state)
     struct submit_result result;
     char path[200];
     char why[200];
-    struct submit_request request = {path, 0, "a@b", "x", &recipient, 1, &timeouts, NULL, NULL};
+    struct submit_request request = {
+        .message_path = path,
+        .envelope_from = "a@b",
+        .hello = "x",
+        .recipients = &recipient,
+        .recipient_count = 1,
+        .timeouts = &timeouts,
+    };
 
     (void)state;
-    snprintf(path, sizeof path, "%s/small", folder);
-    describe_server(&settings, &(struct row){.auth = SERVER_AUTH_LOGIN}, 1);
+    snprintf(path, sizeof path, "%s/small", rig.folder);
+    submit_rig_describe(&settings, &(struct submit_row){.auth = SERVER_AUTH_LOGIN}, 1);
     assert_int_equal(submit_esmtp.open(&session, &settings, why, sizeof why), 0);
-    submit_esmtp.send(session, -1, deadlines, &request, &result);
+    submit_esmtp.send(session, -1, rig.deadlines, &request, &result);
     assert_int_equal(result.failure.stage, STAGE_AUTH);
     submit_esmtp.close(session);
     settings.password_file[0] = 'x';
@@ -681,8 +502,8 @@ static bool give_next(void *user, const struct submit_result *result)
         return false;
     trial->asked++;
     if (trial->row->big_last && trial->asked == trial->row->messages) {
-        snprintf(trial->path, 200, "%s/big", folder);
-        trial->request->message_bytes = (int64_t)big_length;
+        snprintf(trial->path, 200, "%s/big", rig.folder);
+        trial->request->message_bytes = (int64_t)rig.big_length;
     }
     return true;
 }
@@ -692,9 +513,9 @@ static void *run_shared(void *arg)
     struct shared_trial *trial = arg;
     const struct shared_row *row = trial->row;
     bool brief = row->event == EVENT_TIMEOUT;
-    struct smtp_script *script = smtp_script_start(row->script, 1, folder);
-    struct submit_timeouts timeouts = {30000, 30000, brief ? 3 * SHORT_MS : 30000,
-                                       brief ? SHORT_MS : 30000, 30000};
+    struct smtp_script *script = smtp_script_start(row->script, 1, rig.folder);
+    struct submit_timeouts timeouts = {30000, 30000, brief ? 3 * RIG_SHORT_MS : 30000,
+                                       brief ? RIG_SHORT_MS : 30000, 30000};
     struct submit_recipient recipients[2] = {{.address = "a@example.com"},
                                              {.address = "b@example.com"}};
     struct submit_session *session = NULL;
@@ -714,14 +535,14 @@ static void *run_shared(void *arg)
     char address[CONNECT_ADDRESS_MAX];
     int fd;
 
-    snprintf(path, sizeof path, "%s/small", folder);
+    snprintf(path, sizeof path, "%s/small", rig.folder);
     request.message_path = trial->path = path;
     trial->request = &request;
     trial->asked = 1;
-    describe_server(&server, &(struct row){.name = "x"}, smtp_script_port(script));
+    submit_rig_describe(&server, &(struct submit_row){.name = "x"}, smtp_script_port(script));
     submit_esmtp.open(&session, &server, text, sizeof text);
-    fd = connect_open(resolver, "127.0.0.1", smtp_script_port(script), 5000, -1, address, &why);
-    submit_esmtp.send(session, fd, deadlines, &request, &result);
+    fd = connect_open(rig.resolver, "127.0.0.1", smtp_script_port(script), 5000, -1, address, &why);
+    submit_esmtp.send(session, fd, rig.deadlines, &request, &result);
     close(fd);
     submit_esmtp.close(session);
     failure = submit_failure_of(&request, &result, 0);
@@ -762,100 +583,39 @@ static void test_shared(void **state)
 static void test_connect(void **state)
 {
     static const char *const script[] = {"CLOSE", NULL};
-    struct smtp_script *server = smtp_script_start(script, 1, folder);
+    struct smtp_script *server = smtp_script_start(script, 1, rig.folder);
     char address[CONNECT_ADDRESS_MAX];
     struct failure why;
     int64_t begin_ms;
     int fd;
 
     (void)state;
-    fd = connect_open(resolver, "localhost", smtp_script_port(server), 5000, -1, address, &why);
+    fd = connect_open(rig.resolver, "localhost", smtp_script_port(server), 5000, -1, address, &why);
     assert_true(fd >= 0); /* by 127.0.0.1, whether or not ::1 was tried before */
     assert_non_null(strstr(address, "127.0.0.1:"));
     close(fd);
     smtp_script_stop(server, NULL, NULL, NULL, 0, NULL, 0);
-    assert_true(connect_open(resolver, "127.0.0.1", 1, 1000, -1, address, &why) < 0);
+    assert_true(connect_open(rig.resolver, "127.0.0.1", 1, 1000, -1, address, &why) < 0);
     assert_int_equal(why.stage, STAGE_TCP);
     assert_string_equal(why.text, "connection refused");
-    assert_true(connect_open(resolver, "::1", 1, 1000, -1, address, &why) < 0);
+    assert_true(connect_open(rig.resolver, "::1", 1, 1000, -1, address, &why) < 0);
     assert_string_equal(address, "[::1]:1");
     begin_ms = clock_monotonic_ms();
-    assert_true(connect_open(resolver, "no.such.name.invalid", 25, 300, -1, address, &why) < 0);
+    assert_true(connect_open(rig.resolver, "no.such.name.invalid", 25, 300, -1, address, &why) < 0);
     assert_int_equal(why.stage, STAGE_NAME);
     assert_true(clock_monotonic_ms() - begin_ms < 3000);
 }
 
-/* ---- the set-up -------------------------------------------------------------------------------
- */
-
-/* A message with everything that a transfer may get wrong: dots, long lines, 8-bit text. */
-static char *make_message(size_t target, size_t *out_length)
-{
-    static const char head[] = "From: <op@example.com>\r\nTo: <a@example.com>\r\nSubject: x\r\n"
-                               "\tfolded\r\nDate: Sat, 21 Nov 2026 10:15:30 +0000\r\n"
-                               "Message-ID: <x@example.com>\r\nBcc: kept\r\n\r\n";
-    static const char *const lines[] = {
-        ".\r\n",
-        "..\r\n",
-        ".dot\r\n",
-        "\r\n",
-        "text\r\n",
-        "gr\303\274\303\237e\r\n",
-        "JVBERi0xLjQKJcOkw7zDtsOfCjIgMCBvYmoKPDwvTGVuZ3RoIDMgMCBSL0ZpbHRlci9GbGF0ZURl\r\n",
-    };
-    char *text = malloc(target + 2000);
-    size_t used = sizeof head - 1;
-    size_t i;
-
-    memcpy(text, head, used);
-    for (i = 0; used < target; i++) {
-        const char *line = lines[i * 7919 % (sizeof lines / sizeof lines[0])];
-
-        memcpy(text + used, line, strlen(line));
-        used += strlen(line);
-    }
-    *out_length = used;
-    return text;
-}
-
 static int set_up(void **state)
 {
-    int fd;
-
     (void)state;
-    log_open("test", LOG_LEVEL_WARNING);
-    snprintf(folder, sizeof folder, "/tmp/test_submit.XXXXXX");
-    if (mkdtemp(folder) == NULL || submit_esmtp.prepare() < 0)
-        return -1;
-    smtp_script_certificates(folder);
-    small_message = make_message(3000, &small_length);
-    big_message = make_message(BIG_BYTES, &big_length);
-    fd = file_open_folder(-100 /* AT_FDCWD */, folder);
-    if (fd < 0 || file_write_atomic(fd, "small", small_message, small_length, FILE_NO_SYNC) < 0 ||
-        file_write_atomic(fd, "big", big_message, big_length, FILE_NO_SYNC) < 0 ||
-        file_write_atomic(fd, "password", "p4ss word\n", 10, FILE_NO_SYNC) < 0)
-        return -1;
-    close(fd);
-    return deadline_start(&deadlines) < 0 || resolver_start(&resolver) < 0 ? -1 : 0;
+    return submit_rig_open(&submit_esmtp, SERVER_TLS_NONE, 3 * RIG_SHORT_MS);
 }
 
 static int tear_down(void **state)
 {
-    static const char *const names[] = {"small",    "big",       "password",    "ca.pem",
-                                        "good.pem", "wrong.pem", "expired.pem", "self.pem"};
-    char path[300];
-    size_t i;
-
     (void)state;
-    deadline_stop(deadlines);
-    resolver_stop(resolver);
-    free(small_message);
-    free(big_message);
-    for (i = 0; i < sizeof names / sizeof names[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        unlink(path);
-    }
-    return rmdir(folder);
+    return submit_rig_close();
 }
 
 int main(void)

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * submit_rig.h - what the tests of both transports share: a folder with messages and certificates,
+ * and tables of rows that all run at the same time, each with a scripted server and a client of its
+ * own.
+ */
+#ifndef FAXPOST_TEST_SUBMIT_RIG_H
+#define FAXPOST_TEST_SUBMIT_RIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "smtp/deadline.h"
+#include "smtp/resolve.h"
+#include "smtp/submit.h"
+
+enum { RIG_SHORT_MS = 400 };
+
+struct submit_rig {
+    const struct submit_transport *transport; /* that is tested */
+    enum server_tls tls;                      /* of rows that do not say starttls */
+    int command_ms;                           /* [timeouts] command where it is to run out */
+    char folder[100]; /* small, big, password, token, long; the certificates of smtp_script.h */
+    struct deadline_thread *deadlines;
+    struct resolver *resolver;
+    char *small, *big; /* the messages: dots, long lines, 8-bit text */
+    size_t small_length, big_length;
+};
+extern struct submit_rig rig;
+
+int submit_rig_open(const struct submit_transport *transport, enum server_tls tls, int command_ms);
+int submit_rig_close(void);
+
+struct submit_row {
+    const char *name;
+    const char *script[40];
+    enum failure_stage stage;
+    enum failure_event event;
+    int code;
+    const char *text; /* within the failure's text */
+    enum failure_class class;
+    enum server_auth auth;
+    const char
+        *trust;    /* NULL: the test authority; "none": the system's; else a fingerprint's file */
+    bool big, two; /* message, recipients */
+    bool received; /* the server got the whole message, octet for octet */
+    bool starttls;
+    bool any_event; /* versions of a library differ; the class does not */
+    const char *host;
+    const char *token; /* file in the folder, or a command behind a '!' */
+};
+
+/* What a row that succeeds has for stage and event. */
+#define OK_ STAGE_FINAL, EVENT_NONE
+
+/* All rows at the same time; prints a line for each and fails the test when one is wrong. */
+void submit_rig_run(const struct submit_row *rows, size_t count);
+
+/* The settings of a row's server. */
+void submit_rig_describe(struct server *server, const struct submit_row *row, int port);
+
+#endif
