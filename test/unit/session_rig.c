@@ -16,7 +16,7 @@
 
 #include "fax/frames.h"
 
-enum { TICK = SESSION_TICK_SAMPLES, RUN_MOST_MS = 600000, GAP_AT_MS = 5000 };
+enum { TICK = SESSION_TICK_SAMPLES, BEGIN_MS = 1000, RUN_MOST_MS = 600000, GAP_AT_MS = 5000 };
 
 /* ---- documents ------------------------------------------------------------------------------ */
 
@@ -347,20 +347,29 @@ static bool step_session(struct rig *rig, int16_t *audio_out)
     return false;
 }
 
+static bool is_in_gap(const struct rig *rig)
+{
+    int64_t from_ms = rig->c->gap_at_ms > 0 ? BEGIN_MS + rig->c->gap_at_ms
+                      : rig->page_ms > 0    ? rig->page_ms + GAP_AT_MS
+                                            : RUN_MOST_MS;
+
+    return rig->now_ms >= from_ms && rig->now_ms < from_ms + rig->c->gap_ms;
+}
+
 static void step_line(struct rig *rig, int16_t *to_sender)
 {
     int16_t from_sender[TICK] = {0};
+    bool gap = is_in_gap(rig);
 
     if (rig->audio) {
         if (!rig->gone)
             fax_tx(rig->fax, from_sender, TICK);
         if (rig->dcn_lost)
             memset(from_sender, 0, sizeof from_sender);
-        if (rig->page_ms > 0 && rig->now_ms - rig->page_ms >= GAP_AT_MS &&
-            rig->now_ms - rig->page_ms < GAP_AT_MS + rig->c->gap_ms)
+        if (gap && rig->c->gap != RIG_GAP_FROM_US)
             memset(from_sender, 0, sizeof from_sender);
         session_post_audio(rig->session, from_sender, TICK);
-        if (rig->deaf)
+        if (rig->deaf || (gap && rig->c->gap != RIG_GAP_TO_US))
             memset(to_sender, 0, sizeof *to_sender * TICK);
         if (!rig->gone)
             fax_rx(rig->fax, to_sender, TICK);
@@ -393,7 +402,7 @@ void rig_run(struct rig_result *out, const struct rig_case *c)
     if (session_library_init() < 0 || session_new(&rig.session, &settings, &hooks) < 0)
         abort();
     set_up_sender(&rig, path, c->media == SESSION_AUDIO);
-    for (rig.now_ms = 1000; rig.now_ms < RUN_MOST_MS; rig.now_ms += SESSION_TICK_MS) {
+    for (rig.now_ms = BEGIN_MS; rig.now_ms < RUN_MOST_MS; rig.now_ms += SESSION_TICK_MS) {
         step_line(&rig, audio);
         if (rig.store.due_ms > 0 && rig.now_ms >= rig.store.due_ms) {
             rig.store.due_ms = 0;

@@ -14,6 +14,9 @@
 
 enum { RIG_PAGES_MAX = 16 };
 
+/* Who does not hear the other while the line is silent. */
+enum rig_gap { RIG_GAP_TO_US, RIG_GAP_FROM_US, RIG_GAP_BOTH };
+
 /* What the sender is to do, and what the line and the disk do to it. */
 struct rig_case {
     const char *name;
@@ -32,9 +35,11 @@ struct rig_case {
     int hangup_ms;           /* … and this many ms more */
     int switch_ms;           /* audio: a switch to T.38 at this time; 0: none */
     bool noisy_page;         /* the first page is damaged on the line: RTN */
-    int gap_ms;              /* audio: so long a silence in the middle of the first page */
-    int mutate_seed;         /* T.38: packets are mutated … */
-    int mutate_share;        /* … so many of a thousand */
+    int gap_ms;              /* audio: so long a silence … */
+    int gap_at_ms;    /* … so long after the call began; 0: in the middle of the first page */
+    enum rig_gap gap; /* … and whom it concerns */
+    int mutate_seed;  /* T.38: packets are mutated … */
+    int mutate_share; /* … so many of a thousand */
 };
 
 struct rig_result {
