@@ -3,15 +3,17 @@
  * tiffpixels - what a person would see on each page of a TIFF, as one line of text, so that two
  * files can be compared whatever their coding, fill order or polarity.
  *
- *   tiffpixels FILE...  →  WIDTH LENGTH X-DPI Y-DPI BLACK HASH
+ *   tiffpixels [-s ROWS] FILE...  →  WIDTH LENGTH X-DPI Y-DPI BLACK HASH
  *
- * BLACK is the number of black pixels, HASH an FNV-1a of the rows, black as 1, padding as 0.
+ * BLACK is the number of black pixels, HASH an FNV-1a of the rows, black as 1, padding as 0. With
+ * -s pages begin after so many rows: efax sends blank ones in front of each page.
  */
 #include <inttypes.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <tiffio.h>
 
@@ -20,6 +22,8 @@ struct page {
     uint16_t photometric, unit, bits, samples;
     float x, y;
 };
+
+static uint32_t rows_skipped;
 
 static void page_read(struct page *page, TIFF *tiff)
 {
@@ -60,15 +64,16 @@ static int page_print(TIFF *tiff, const char *path)
             free(row);
             return -1;
         }
-        for (size_t i = 0; i < octets; i++) {
+        for (size_t i = 0; i < octets && y >= rows_skipped; i++) {
             uint8_t octet = (row[i] ^ flip) & (i + 1 == octets ? last : 0xff);
             black += (uint64_t)__builtin_popcount(octet);
             hash = (hash ^ octet) * 0x100000001b3u;
         }
     }
     free(row);
-    printf("%" PRIu32 " %" PRIu32 " %ld %ld %" PRIu64 " %016" PRIx64 "\n", page.width, page.length,
-           lroundf(page.x), lroundf(page.y), black, hash);
+    printf("%" PRIu32 " %" PRIu32 " %ld %ld %" PRIu64 " %016" PRIx64 "\n", page.width,
+           page.length > rows_skipped ? page.length - rows_skipped : 0, lroundf(page.x),
+           lroundf(page.y), black, hash);
     return 0;
 }
 
@@ -87,12 +92,14 @@ static int file_print(const char *path)
 
 int main(int argc, char **argv)
 {
-    if (argc < 2) {
-        fprintf(stderr, "usage: tiffpixels FILE...\n");
+    int option, failed = 0;
+    while ((option = getopt(argc, argv, "s:")) == 's')
+        rows_skipped = (uint32_t)strtoul(optarg, NULL, 10);
+    if (option != -1 || optind == argc) {
+        fprintf(stderr, "usage: tiffpixels [-s ROWS] FILE...\n");
         return 2;
     }
-    int failed = 0;
-    for (int i = 1; i < argc; i++)
+    for (int i = optind; i < argc; i++)
         failed |= file_print(argv[i]) != 0;
     return failed;
 }
