@@ -41,10 +41,11 @@ struct conf_key {
     const char *text;     /* one line for the man page */
 };
 
-/* The tables of the three files, each ended by an entry with section NULL: conf_keys.c */
+/* The tables of the four files, each ended by an entry with section NULL: conf_keys.c */
 extern const struct conf_key conf_keys_faxpost[];
 extern const struct conf_key conf_keys_servers[];
 extern const struct conf_key conf_keys_bypass[];
+extern const struct conf_key conf_keys_modems[];
 
 struct conf;
 

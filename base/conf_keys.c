@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf_keys.c - every setting there is: the tables of faxpost.ini, servers.ini and bypass.ini.
+ * conf_keys.c - every setting there is: the tables of faxpost.ini, servers.ini, bypass.ini and
+ * modems.ini.
  *
  * The parser, the check (faxpostd -t), the dump (-T) and the tables of the man pages come from
  * here. Keys may be added, never renamed: outside tools rely on them. In these tables a key is
@@ -70,6 +71,8 @@ const struct conf_key conf_keys_faxpost[] = {
          "Folder of the spool, the database and the mailboxes."),
     PATH("gateway", false, "run_dir", "/run/faxpost",
          "Folder of the control socket."),
+    PATH("gateway", false, "lock_dir", "/run/lock",
+         "Folder of the lock files (LCK..NAME) that programs at the same modem look at."),
     TEXT("gateway", false, "user", NULL,
          "Account that the roles run as when faxpostd is started by root."),
     TEXT("gateway", false, "operator", "postmaster",
@@ -82,7 +85,8 @@ const struct conf_key conf_keys_faxpost[] = {
     CHOICE("gateway", false, "log_level", "info", "alert|error|warning|info|debug",
            "Lowest level that is logged; the roles take a change when they start."),
 
-    CHOICE("line", true, "type", "sip", "sip", "Kind of line."),
+    CHOICE("line", true, "type", "sip", "sip|modem",
+           "Kind of line: calls that come by SIP, or a fax modem at a serial port."),
     OTHER("line", true, "listen", CONF_ADDRESS, "0.0.0.0:5060", NULL,
           "Address and port on which SIP calls are taken."),
     OTHER("line", true, "transport", CONF_LIST, "udp,tcp", "udp|tcp",
@@ -93,6 +97,22 @@ const struct conf_key conf_keys_faxpost[] = {
           "UDP ports for media."),
     CHOICE("line", true, "t38", "ask", "ask|accept|never",
            "T.38: ask for it in an audio call, only accept it, or refuse it."),
+    PATH("line", true, "device", NULL,
+         "Serial port of a modem; /dev/serial/by-id/... stays the same when it is plugged in elsewhere. "
+         "Required with type = modem."),
+    NUMBER("line", true, "speed", "115200", 300, 921600, "Bits a second between port and modem."),
+    CHOICE("line", true, "flow", "rtscts", "rtscts|xonxoff|none",
+           "Flow control between port and modem: by wires, by octets, or none."),
+    TEXT("line", true, "init", NULL,
+         "Commands for the modem, without AT, divided by '|', sent after its reset."),
+    NUMBER("line", true, "rings", "1", 1, 20,
+           "Rings until a modem takes a call; the caller's number mostly comes before the second."),
+    CHOICE("line", true, "class", "auto", "auto|1|1.0|2|2.0|2.1",
+           "How to drive the modem (+FCLASS); auto: the best it has, where faxpost does T.30 itself."),
+    TEXT("line", true, "caller_id", NULL,
+         "Command that makes the modem tell who calls, without AT, or none; by its model by default."),
+    TEXT("line", true, "called", NULL,
+         "Number of this line, for routes; used when the modem does not tell the dialled one."),
     TEXT("line", true, "station", NULL,
          "Own fax identity (CSI) told to senders: at most 20 digits, '+' and spaces."),
     BOOL("line", true, "ecm", "yes", "Offer error correction (ECM)."),
@@ -100,7 +120,7 @@ const struct conf_key conf_keys_faxpost[] = {
           "Networks from which calls are taken."),
     NUMBER("line", true, "max_calls", "0", 0, 100000,
            "Most calls at once on this line; 0: only [limits] sessions counts."),
-    BOOL("line", true, "trace", "no", "Log every T.30 frame of the calls of this line."),
+    BOOL("line", true, "trace", "no", "Log every T.30 frame of the calls of this line, and all that is said to a modem."),
 
     PATTERN("route", true, "line", "*", "Name of the line the fax came in by; '*' stands for any text."),
     PATTERN("route", true, "called", "*", "Number that was dialled."),
@@ -197,6 +217,46 @@ const struct conf_key conf_keys_bypass[] = {
           "gives an authority."),
     OTHER("destination", false, NULL, CONF_CHOICE, NULL, "deny|allow",
           "PATTERN = allow or deny, for a recipient's address."),
+    END,
+};
+
+const struct conf_key conf_keys_modems[] = {
+    TEXT("model", true, "text", NULL, "What people call it."),
+    OTHER("model", true, "usb", CONF_LIST, NULL, NULL,
+          "USB ids by which it is known, as 0572:1329."),
+    OTHER("model", true, "match", CONF_LIST, NULL, NULL,
+          "Patterns of what it says of itself: '*' stands for any text; I0:, I3:, +FMI: or the like "
+          "before one asks for the answer to that command alone."),
+    TEXT("model", true, "init", NULL, "Commands to set it up, without AT, divided by '|'."),
+    TEXT("model", true, "flow_rtscts", NULL,
+         "Command for flow control by wires; the usual ones are tried by default."),
+    TEXT("model", true, "flow_xonxoff", NULL, "The same by octets (XON, XOFF)."),
+    TEXT("model", true, "flow_none", NULL, "The same for none."),
+    TEXT("model", true, "caller_id", NULL,
+         "Command that makes it tell who calls, or none; the usual ones are tried by default."),
+    TEXT("model", true, "reset", "Z", "Command to reset it."),
+    TIME("model", true, "reset_wait", "3s", 0, 30 * SECOND, "Wait after its answer to the reset."),
+    TIME("model", true, "command_pause", "50ms", 0, 2 * SECOND, "Wait between commands of the set-up."),
+    TIME("model", true, "hang_up_wait", "0", 0, MINUTE,
+         "Wait after a call until it takes commands again."),
+    NUMBER("model", true, "speed", "0", 0, 921600, "Speed of the port that it needs; 0: any."),
+    BOOL("model", true, "dtr", "yes", "It hangs up when DTR goes off."),
+    CHOICE("model", true, "frs", "ask", "ask|yes|no",
+           "+FRS may be used; no: a pause does it; ask: the modem says whether it has it."),
+    CHOICE("model", true, "fts", "ask", "ask|yes|no", "The same for +FTS."),
+    CHOICE("model", true, "far", "ask", "ask|yes|no",
+           "+FAR=1 may be used; ask: in class 1.0, when the modem takes it."),
+    TIME("model", true, "pause", "80ms", 0, SECOND, "Pause where +FRS or +FTS is not used."),
+    NUMBER("model", true, "connect_tries", "30", 0, 100,
+           "How often +FRH=3 is repeated after a false CONNECT or NO CARRIER."),
+    NUMBER("model", true, "frm_tries", "2", 0, 10, "How often +FRM is repeated after an early +FCERROR."),
+    OTHER("model", true, "classes", CONF_LIST, "1.0,1,2.0,2.1,2", "1|1.0|2|2.0|2.1",
+          "Classes to be used, the best first."),
+    CHOICE("model", true, "bit_order", "auto", "auto|normal|reversed",
+           "Order of the bits of images in classes 2 to 2.1; auto: seen by the image."),
+    CHOICE("model", true, "page_start", "dc2", "dc2|dc1",
+           "Octet that starts a page in classes 2 to 2.1."),
+    TEXT("model", true, "note", NULL, "What people should know of it."),
     END,
 };
 /* clang-format on */

@@ -14,14 +14,12 @@
 
 #include "base/conf.h"
 #include "fax/modem_traits.h"
+#include "fax/serial.h"
 
 enum {
-    MODEM_COMMAND_MAX = 64,   /* one command with NUL, without AT */
-    MODEM_COMMANDS_MAX = 16,  /* in one list */
-    MODEM_CLASS_WISHES = 5,   /* classes in order of preference */
-    MODEM_CONNECT_TRIES = 30, /* +FRH=3 again after a false CONNECT: what modems have been seen to
-                                 need */
-    MODEM_FRM_TRIES = 3,
+    MODEM_COMMAND_MAX = 64,  /* one command with NUL, without AT */
+    MODEM_COMMANDS_MAX = 16, /* in one list */
+    MODEM_CLASS_WISHES = 5,  /* classes in order of preference */
 };
 
 enum modem_tri { MODEM_ASK, MODEM_YES, MODEM_NO }; /* ASK: the modem itself says */
@@ -46,7 +44,6 @@ struct modem_model {
     int pause_ms;
     int connect_tries, frm_tries;
     enum modem_class classes[MODEM_CLASS_WISHES]; /* in order of preference; AUTO ends the list */
-    bool has_classes;
     enum modem_bit_order bit_order;
     unsigned char page_start;
     const char *note; /* what people should know, or NULL */

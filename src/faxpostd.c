@@ -32,7 +32,7 @@ struct options {
 };
 
 static const char usage[] = "usage: faxpostd [-c FILE] [-F | -t | -T | -V | -h]\n"
-                            "  -c FILE  settings; servers.ini and bypass.ini lie beside it\n"
+                            "  -c FILE  settings; servers.ini, bypass.ini, modems.ini lie beside\n"
                             "           (" DEFAULT_CONF_PATH ")\n"
                             "  -F       stay in the foreground and log to standard error\n"
                             "  -t       check the settings and say what is wrong with them\n"
@@ -67,7 +67,6 @@ static int check(const struct options *options)
 
 static int dump(const struct options *options)
 {
-    static const char *const names[SETTINGS_FILES] = {"faxpost.ini", "servers.ini", "bypass.ini"};
     struct settings *settings;
     char none[] = "";
     int i;
@@ -79,7 +78,7 @@ static int dump(const struct options *options)
 
         if (settings->file[i] == NULL || conf_dump(settings->file[i], NULL, &text) < 0)
             continue;
-        printf("%s; %s\n%s", i > 0 ? "\n" : "", names[i], text);
+        printf("%s; %s\n%s", i > 0 ? "\n" : "", settings_name((enum settings_file)i), text);
         free(text);
     }
     settings_free(settings);

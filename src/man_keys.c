@@ -108,6 +108,7 @@ int man_keys_print(const char *file)
     const struct conf_key *keys = strcmp(file, "faxpost.ini") == 0   ? conf_keys_faxpost
                                   : strcmp(file, "servers.ini") == 0 ? conf_keys_servers
                                   : strcmp(file, "bypass.ini") == 0  ? conf_keys_bypass
+                                  : strcmp(file, "modems.ini") == 0  ? conf_keys_modems
                                                                      : NULL;
     const struct conf_key *k;
 

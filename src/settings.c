@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * settings.c - finds, reads and hands on the three files of settings.
+ * settings.c - finds, reads and hands on the files of settings.
  */
 #include "src/settings.h"
 
@@ -21,18 +21,24 @@ static const struct {
     [SETTINGS_FAXPOST] = {"faxpost.ini", conf_keys_faxpost},
     [SETTINGS_SERVERS] = {"servers.ini", conf_keys_servers},
     [SETTINGS_BYPASS] = {"bypass.ini", conf_keys_bypass},
+    [SETTINGS_MODEMS] = {"modems.ini", conf_keys_modems},
 };
 
-/* Sections of faxpost.ini that a role may know: receive, which strangers reach, gets nothing of the
- * mail side, and compose gets no settings beyond what each request carries. */
+/* Sections of faxpost.ini, and other files, that a role may know: receive, which strangers reach,
+ * gets nothing of the mail side, and compose gets no settings beyond what each request carries. */
 static const struct {
     const char *name;
     const char *sections;
-    bool tables; /* servers.ini and bypass.ini too */
+    bool files[SETTINGS_FILES];
 } roles[ROLE_COUNT] = {
-    [ROLE_RECEIVE] = {"receive", "gateway,line,limits,spool", false},
-    [ROLE_COMPOSE] = {"compose", "gateway,limits", false},
-    [ROLE_DELIVER] = {"deliver", "gateway,route,mail,retry,report,timeouts,limits,spool", true},
+    [ROLE_RECEIVE] = {"receive",
+                      "gateway,line,limits,spool",
+                      {[SETTINGS_FAXPOST] = true, [SETTINGS_MODEMS] = true}},
+    [ROLE_COMPOSE] = {"compose", "gateway,limits", {[SETTINGS_FAXPOST] = true}},
+    [ROLE_DELIVER] =
+        {"deliver",
+         "gateway,route,mail,retry,report,timeouts,limits,spool",
+         {[SETTINGS_FAXPOST] = true, [SETTINGS_SERVERS] = true, [SETTINGS_BYPASS] = true}},
 };
 
 const char *role_text(enum role role)
@@ -51,7 +57,7 @@ static char *path_beside(const char *path, const char *name)
     return out;
 }
 
-/* Reads servers.ini or bypass.ini, where there is one. */
+/* Reads one of the others, where it is. */
 static int load_beside(struct settings *settings, enum settings_file file, const char *path,
                        conf_problem_handler *problem, void *user)
 {
@@ -66,12 +72,17 @@ static int load_beside(struct settings *settings, enum settings_file file, const
     return error;
 }
 
+const char *settings_name(enum settings_file file)
+{
+    return files[file].name;
+}
+
 char *settings_path(const char *path, enum settings_file file)
 {
     return file == SETTINGS_FAXPOST ? strdup(path) : path_beside(path, files[file].name);
 }
 
-/* Takes a text for servers.ini or bypass.ini. */
+/* Takes a text for one of the others. */
 static int parse_beside(struct settings *settings, enum settings_file file, const char *path,
                         const char *text, conf_problem_handler *problem, void *user)
 {
@@ -137,7 +148,7 @@ void settings_free(struct settings *settings)
 int settings_part(const struct settings *settings, enum role role, enum settings_file file,
                   char **out)
 {
-    if (settings->file[file] == NULL || (file != SETTINGS_FAXPOST && !roles[role].tables)) {
+    if (settings->file[file] == NULL || !roles[role].files[file]) {
         *out = NULL;
         return 0;
     }

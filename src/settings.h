@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * settings.h - the three files of settings as one thing: loaded, checked against each other, and
+ * settings.h - the files of settings as one thing: loaded, checked against each other, and
  * cut into the parts that the roles get. The check (-t), the start and a reload share it.
  */
 #ifndef FAXPOST_SRC_SETTINGS_H
@@ -15,17 +15,23 @@ enum {
     EXIT_SETTINGS = 78, /* EX_CONFIG of sysexits.h */
 };
 
-enum settings_file { SETTINGS_FAXPOST, SETTINGS_SERVERS, SETTINGS_BYPASS, SETTINGS_FILES };
+enum settings_file {
+    SETTINGS_FAXPOST,
+    SETTINGS_SERVERS,
+    SETTINGS_BYPASS,
+    SETTINGS_MODEMS,
+    SETTINGS_FILES
+};
 
 struct settings {
-    struct conf *file[SETTINGS_FILES]; /* servers and bypass: NULL when there is no such file */
+    struct conf *file[SETTINGS_FILES]; /* all but the first: NULL when there is no such file */
 };
 
 enum role { ROLE_RECEIVE, ROLE_COMPOSE, ROLE_DELIVER, ROLE_COUNT };
 
-/* Reads faxpost.ini at path, and servers.ini and bypass.ini beside it where they are, and checks
- * all of it. Every problem is reported. 0, ERROR_CONFIG (also for a missing faxpost.ini),
- * ERROR_MEMORY, ERROR_IO. */
+/* Reads faxpost.ini at path, and servers.ini, bypass.ini and modems.ini beside it where they are,
+ * and checks all of it. Every problem is reported. 0, ERROR_CONFIG (also for a missing
+ * faxpost.ini), ERROR_MEMORY, ERROR_IO. */
 int settings_load(struct settings **out, const char *path, conf_problem_handler *problem,
                   void *user);
 void settings_free(struct settings *settings);
@@ -34,12 +40,19 @@ void settings_free(struct settings *settings);
 int settings_load_with(struct settings **out, const char *path, enum settings_file file,
                        const char *text, conf_problem_handler *problem, void *user);
 
+/* Name of one of the files: "servers.ini". */
+const char *settings_name(enum settings_file file);
+
 /* Path of one of the files, given that of faxpost.ini; malloced. */
 char *settings_path(const char *path, enum settings_file file);
 
 /* The checks across keys and files that settings_load() makes after reading; gives the number of
  * problems. */
 int settings_check(const struct settings *settings, conf_problem_handler *problem, void *user);
+
+/* The part of settings_check() that is about [line NAME]. */
+int settings_check_lines(const struct conf *faxpost, conf_problem_handler *problem, void *user);
+void settings_warn_lines(const struct conf *faxpost, conf_problem_handler *warning, void *user);
 
 /* What is allowed but probably not meant, e.g. no [line] at all. */
 void settings_warn(const struct settings *settings, conf_problem_handler *warning, void *user);

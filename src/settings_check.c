@@ -3,7 +3,6 @@
  * settings_check.c - what one key cannot know of another: checked before anything starts, so that a
  * mistake is told at the desk and not by a caller.
  */
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <pwd.h>
 #include <stdarg.h>
@@ -16,13 +15,11 @@
 #include "base/conf.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/text.h"
+#include "fax/modem_models.h"
 #include "message/message.h"
 #include "policy/route.h"
 #include "smtp/dispatch.h"
 #include "src/settings.h"
-
-enum { STATION_MAX = 20 }; /* T.30 5.3.6.2.4 */
 
 #define CONTROL_SOCKET "/control.sock"
 
@@ -86,83 +83,6 @@ static void check_gateway(struct check *check)
                    "state_dir is too long: at most %d characters", SPOOL_PATH_MAX - 120);
 }
 
-/* T.30 5.3.6.2.4, table 3: digits, plus and space. */
-static void check_station(struct check *check, const char *name)
-{
-    const char *station = conf_text(check->conf, "line", name, "station");
-    int line = conf_line(check->conf, "line", name, "station");
-
-    if (station == NULL)
-        return;
-    if (strlen(station) > STATION_MAX)
-        problem_at(check, line, "[line %s] station is too long: at most %d characters", name,
-                   STATION_MAX);
-    if (station[strspn(station, "0123456789+ ")] != '\0')
-        problem_at(check, line,
-                   "[line %s] station = %s: T.30 knows only digits, '+' and space here", name,
-                   LOG_ESCAPED(station));
-}
-
-static bool share_transport(const struct conf *conf, const char *a, const char *b)
-{
-    char one[8];
-    char two[8];
-    const char *rest = conf_text(conf, "line", a, "transport");
-
-    while (text_list_next(&rest, one, sizeof one)) {
-        const char *other = conf_text(conf, "line", b, "transport");
-
-        while (text_list_next(&other, two, sizeof two))
-            if (strcmp(one, two) == 0)
-                return true;
-    }
-    return false;
-}
-
-static void check_listen(struct check *check, size_t i)
-{
-    const struct conf *conf = check->conf;
-    const char *name = conf_section_name(conf, "line", i);
-    const char *listen = conf_text(conf, "line", name, "listen");
-    const char *before;
-    size_t j;
-
-    for (j = 0; j < i; j++) {
-        before = conf_section_name(conf, "line", j);
-        if (strcmp(listen, conf_text(conf, "line", before, "listen")) == 0 &&
-            strcmp(strrchr(listen, ':'), ":0") != 0 && share_transport(conf, name, before))
-            problem_at(check, conf_line(conf, "line", name, "listen"),
-                       "[line %s] listens on %s as [line %s] does: give it another port", name,
-                       listen, before);
-    }
-}
-
-static void check_lines(struct check *check)
-{
-    const struct conf *conf = check->conf;
-    const char *name;
-    size_t i;
-
-    for (i = 0; (name = conf_section_name(conf, "line", i)) != NULL; i++) {
-        const char *address = conf_text(conf, "line", name, "media_address");
-        const char *ports = conf_text(conf, "line", name, "media_ports");
-        unsigned char octets[16];
-        int low = 0;
-        int high = 0;
-
-        check_station(check, name);
-        check_listen(check, i);
-        if (address != NULL && inet_pton(AF_INET, address, octets) != 1 &&
-            inet_pton(AF_INET6, address, octets) != 1)
-            problem_at(check, conf_line(conf, "line", name, "media_address"),
-                       "[line %s] media_address = %s is no IP address: write e.g. 192.0.2.1", name,
-                       LOG_ESCAPED(address));
-        if (sscanf(ports, "%d-%d", &low, &high) != 2 || high - low < 3)
-            problem_at(check, conf_line(conf, "line", name, "media_ports"),
-                       "[line %s] media_ports = %s are too few: give it at least 4", name, ports);
-    }
-}
-
 static void check_template(struct check *check, const char *key, enum template_use use)
 {
     const char *text = conf_text(check->conf, "mail", NULL, key);
@@ -202,14 +122,23 @@ static void count_problem(void *user, const char *file, int line, const char *wh
         check->problem(check->user, file, line, what);
 }
 
+static void check_modems(const struct settings *settings, struct check *check)
+{
+    struct modem_models *models = NULL;
+
+    modem_models_read(&models, settings->file[SETTINGS_MODEMS], count_problem, check);
+    modem_models_unref(models);
+}
+
 int settings_check(const struct settings *settings, conf_problem_handler *problem, void *user)
 {
     struct check check = {settings->file[SETTINGS_FAXPOST], problem, user, 0};
     int before;
 
     check_gateway(&check);
-    check_lines(&check);
+    settings_check_lines(settings->file[SETTINGS_FAXPOST], count_problem, &check);
     check_mail(&check);
+    check_modems(settings, &check);
     before = check.problems;
     if (dispatch_check(settings->file[SETTINGS_FAXPOST], settings->file[SETTINGS_SERVERS],
                        settings->file[SETTINGS_BYPASS], count_problem, &check) < 0 &&
@@ -226,6 +155,7 @@ void settings_warn(const struct settings *settings, conf_problem_handler *warnin
 
     if (conf_section_name(conf, "line", 0) == NULL)
         problem_at(&check, 0, "no [line NAME]: no calls will be taken");
+    settings_warn_lines(conf, warning, user);
     if (conf_line(conf, "gateway", NULL, "operator") == 0)
         problem_at(&check, 0,
                    "[gateway] operator is not set: reports, and faxes that no route matches, go to "

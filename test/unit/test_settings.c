@@ -24,7 +24,8 @@
 #define SERVER  "[server one]\nrank = 1\nhost = mail.example.com\n"
 
 static char folder[] = "/tmp/test_settings.XXXXXX";
-static const char *const names[SETTINGS_FILES] = {"faxpost.ini", "servers.ini", "bypass.ini"};
+static const char *const names[SETTINGS_FILES] = {"faxpost.ini", "servers.ini", "bypass.ini",
+                                                  "modems.ini"};
 
 struct problems {
     char text[8192];
@@ -82,6 +83,25 @@ static void test_faults(void **state)
         {{GATEWAY "[line a]\nmedia_ports = 20000-20001\n"}, "too few"},
         {{GATEWAY "[line a]\n[line b]\n"}, "[line b] listens on 0.0.0.0:5060 as [line a] does"},
         {{GATEWAY "[line a]\ntransport = udp\n[line b]\ntransport = tcp\n"}, NULL},
+        {{GATEWAY "[line a]\ntype = modem\n"}, "faxpost.ini:6: [line a] has no device"},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = /dev/ttyX9\n"}, NULL},
+        {{GATEWAY "[line a]\ndevice = /dev/ttyX9\n"}, "device is for type = modem"},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = /dev/ttyX9\nt38 = never\n"},
+         "faxpost.ini:8: [line a] t38 is for type = sip"},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = /dev/ttyX9\nt38 = ask\n"}, NULL},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = /dev/null\n[line b]\ntype = modem\n"
+                  "device = /dev/../dev/null\n"},
+         "faxpost.ini:10: [line b] device = \"/dev/../dev/null\" is that of [line a] too"},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = m\nspeed = 115000\n"}, "none that ports have"},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = m\nspeed = 0\n"}, "out of range"},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = m\nflow = cts\n"}, "write rtscts, xonxoff"},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = m\nclass = 3\n"}, "auto, 1, 1.0, 2, 2.0 or"},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = m\nclass = 1.0\ninit = &D2|\\N0\n"}, NULL},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = m\ninit = \xc3\xa4\n"}, "no modem takes"},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = m\ncaller_id = none\nrings = 3\n"}, NULL},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = m\nrings = 0\n"}, "out of range"},
+        {{GATEWAY "[line a]\n[line b]\ntype = modem\ndevice = m\n"},
+         NULL}, /* no listen of its own */
         {{GATEWAY "[mail]\nsubject = {colour}\n"}, "faxpost.ini:6: [mail] subject: "},
         {{GATEWAY "[mail]\nfrom = nobody\n"}, "faxpost.ini:6: [mail] from: "},
         {{GATEWAY "[mail]\nenvelope_from = nobody\n"}, "envelope_from = \"nobody\" is no mail"},
@@ -94,6 +114,11 @@ static void test_faults(void **state)
         {{GATEWAY, SERVER "auth = plain\n"}, "servers.ini:"},
         {{GATEWAY, SERVER, "[sender]\ntrunk = maybe\n"}, "bypass.ini:2: "},
         {{GATEWAY, SERVER, "[sender]\ntrunk = allow 2\n"}, NULL},
+        {{GATEWAY, NULL, NULL, "[model a]\nmatch = *ACME*\n"}, NULL},
+        {{GATEWAY, NULL, NULL, "[model a]\nmach = *ACME*\n"}, "modems.ini:2: no such key"},
+        {{GATEWAY, NULL, NULL, "[model a]\nmatch = *\n"}, "modems.ini:2: [model a] match"},
+        {{GATEWAY, NULL, NULL, "[model a]\nusb = 0572-1329\n"}, "modems.ini:2: [model a] usb"},
+        {{GATEWAY, NULL, NULL, "[model a]\nclasses = 1, 1.0, 3\n"}, "modems.ini:2: classes: "},
         {{GATEWAY, SERVER "x = 1\n", "[sendr]\n"}, "bypass.ini:1: "}, /* both files are told */
     };
     size_t i;
@@ -118,7 +143,7 @@ static const char whole[] =
 
 static void test_parts(void **state)
 {
-    static const char *const texts[SETTINGS_FILES] = {whole, SERVER, "[bypass]\n"};
+    static const char *const texts[SETTINGS_FILES] = {whole, SERVER, "[bypass]\n", "[model x]\n"};
     static const struct {
         enum role role;
         const char *has[3];
@@ -153,6 +178,7 @@ static void test_parts(void **state)
             assert_null(strstr(parts[0], table[i].lacks[j]));
         assert_int_equal(parts[1] != NULL, table[i].tables);
         assert_int_equal(parts[2] != NULL, table[i].tables);
+        assert_int_equal(parts[3] != NULL, table[i].role == ROLE_RECEIVE);
         assert_int_equal(settings_from_parts(&again, parts), 0);
         settings_free(again);
         for (j = 0; j < SETTINGS_FILES; j++)
