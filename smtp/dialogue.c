@@ -115,6 +115,7 @@ void dialogue_tls_started(struct dialogue *dialogue)
     dialogue->tls = true;
     dialogue->starttls_offered = false;
     dialogue->auth_offered = false;
+    dialogue->mime8_offered = false;
     dialogue->size_limit = 0;
     /* The handshake stood in the queue so that the stage was known. */
     dialogue->awaited_count = 0;
@@ -382,6 +383,8 @@ static void take_offer(struct dialogue *dialogue)
 
     if (strcasecmp(offer, "STARTTLS") == 0)
         dialogue->starttls_offered = true;
+    else if (strcasecmp(offer, "8BITMIME") == 0)
+        dialogue->mime8_offered = true;
     else if (strncasecmp(offer, "SIZE ", 5) == 0)
         dialogue->size_limit = strtoll(offer + 5, NULL, 10);
     if (dialogue->size_limit < 0)

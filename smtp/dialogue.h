@@ -52,7 +52,7 @@ struct dialogue {
 
     /* what is known; read only for the owner */
     bool tls, authenticated;
-    bool starttls_offered, auth_offered;
+    bool starttls_offered, auth_offered, mime8_offered;
     int64_t size_limit; /* announced SIZE, 0: none */
     bool content;       /* 354 was given */
     bool content_done;  /* all of the message was handed over: the dot goes or went out */

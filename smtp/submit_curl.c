@@ -8,15 +8,13 @@
  * - What was said is known from the debug callback, line by line, before libcurl acts on it; so
  * both transports are judged by the same dialogue, and what libcurl says itself is only used where
  *   the dialogue has nothing to say. None of these lines is logged.
- * - How much of the message went out is counted after each write: the dot is known to be unsent
- *   until all before it was sent.
+ * - How much of the message went out is counted from outside (smtp/outflow.h).
  */
 #include "smtp/submit.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <fcntl.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -34,19 +32,14 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "smtp/login.h"
+#include "smtp/outflow.h"
+#include "smtp/submit_session.h"
 #include "smtp/transmission.h"
 #include "smtp/trust.h"
 
 enum {
-    BLOCK_BYTES = 16384, /* what must go out within one [timeouts] data */
     URL_MAX = 1200,
     LIBRARY_TIMEOUT_S = 86400, /* beyond all of ours */
-};
-
-struct submit_session {
-    struct server server;
-    struct trust *trust; /* NULL without TLS */
-    struct login *login;
 };
 
 /* One transmission. */
@@ -54,12 +47,8 @@ struct curl_transmission {
     struct transmission core; /* first: the callback of transmission_run() gets its address */
     struct submit_session *session;
     struct login_token token;
-    bool handed_over;  /* libcurl has its socket */
-    char last[2];      /* the last two octets that were handed over */
-    int64_t dots;      /* that dot-stuffing adds to what was handed over (RFC 5321 4.5.2) */
-    int64_t out;       /* octets of the message that were written */
-    int64_t block_end; /* where the block that has a deadline ends */
-    uint64_t heard;    /* octets received by TCP when nothing of a final reply may be there */
+    struct outflow flow;
+    bool handed_over; /* libcurl has its socket */
     char words[CURL_ERROR_SIZE];
 };
 
@@ -95,39 +84,14 @@ static int prepare(void)
 /* ---- what is kept for a server ----------------------------------------------------------------
  */
 
-static void close_session(struct submit_session *session)
-{
-    if (session == NULL)
-        return;
-    trust_free(session->trust);
-    login_free(session->login);
-    free(session);
-}
-
 static int open_session(struct submit_session **out, const struct server *server, char *why,
                         size_t why_size)
 {
-    struct submit_session *session;
-    int error;
-
     if (unusable != NULL) {
         text_copy(why, why_size, unusable);
         return ERROR_CONFIG;
     }
-    session = calloc(1, sizeof *session);
-    text_copy(why, why_size, "out of memory");
-    if (session == NULL)
-        return ERROR_MEMORY;
-    session->server = *server;
-    error = login_new(&session->login, server, why, why_size);
-    if (error == 0 && server->tls != SERVER_TLS_NONE)
-        error = trust_new(&session->trust, server, why, why_size);
-    if (error < 0) {
-        close_session(session);
-        return error;
-    }
-    *out = session;
-    return 0;
+    return submit_session_open(out, server, why, why_size);
 }
 
 /* ---- the socket and TLS -----------------------------------------------------------------------
@@ -175,86 +139,8 @@ static CURLcode set_trust(CURL *easy, void *context, void *arg)
     return CURLE_OK;
 }
 
-/* Octets that TCP received so far; 0 where it cannot be known. */
-static uint64_t count_received(const struct transmission *core)
-{
-    struct tcp_info info = {0};
-    socklen_t length = sizeof info;
-
-    if (getsockopt(core->fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
-        return 0;
-    return info.tcpi_bytes_received;
-}
-
 /* ---- the dialogue -----------------------------------------------------------------------------
  */
-
-/* A final reply of which no octet came in after the message was handed over is no answer to it. */
-static bool is_premature(struct curl_transmission *transmission)
-{
-    struct transmission *core = &transmission->core;
-
-    if (dialogue_awaited(&core->dialogue) != DIALOGUE_FINAL || !core->dialogue.content_done)
-        return false;
-    if (transmission->heard == 0 || count_received(core) != transmission->heard)
-        return false;
-    dialogue_fail(&core->dialogue, STAGE_FINAL, EVENT_LOST,
-                  "the reply was there before the message was sent");
-    return true;
-}
-
-/* RFC 5321 3.2: HELO is for a server that does not know EHLO; libcurl tries it after any refusal.
- * With HELO there is neither STARTTLS nor AUTH. */
-static bool is_refused(const struct dialogue *dialogue)
-{
-    const struct failure *failure = &dialogue->failure;
-
-    if (!dialogue->failed || failure->stage != STAGE_EHLO || failure->event != EVENT_REPLY)
-        return false;
-    if (dialogue->need_auth || (dialogue->need_tls && !dialogue->tls))
-        return true;
-    return failure->code != 500 && failure->code != 502 && failure->code != 504;
-}
-
-static void take_reply(struct curl_transmission *transmission, const char *data, size_t length)
-{
-    struct transmission *core = &transmission->core;
-    bool had_content = core->dialogue.content;
-    char copy[DIALOGUE_LINE_MAX]; /* the dialogue masks what libcurl need not be kept from */
-
-    if (is_premature(transmission)) {
-        transmission_cut(core);
-        return;
-    }
-    while (length > 0 && !core->broken) {
-        size_t n = length < sizeof copy ? length : sizeof copy;
-
-        memcpy(copy, data, n);
-        transmission_received(core, copy, n);
-        data += n;
-        length -= n;
-    }
-    if (core->dialogue.content && !had_content)
-        transmission->heard = count_received(core);
-    if (!core->broken && is_refused(&core->dialogue))
-        transmission_cut(core);
-}
-
-/* Octets of the message went out: with libcurl 8 the dot comes by here too. */
-static void count_out(struct curl_transmission *transmission, size_t length)
-{
-    struct transmission *core = &transmission->core;
-
-    transmission->out += (int64_t)length;
-    if (core->dialogue.content_done)
-        return;
-    if (core->offset == core->length && transmission->out >= core->length + transmission->dots) {
-        transmission_content_done(core);
-    } else if (transmission->out >= transmission->block_end) {
-        transmission->block_end = transmission->out + BLOCK_BYTES;
-        transmission_block_done(core);
-    }
-}
 
 static int take_debug(CURL *easy, curl_infotype type, char *data, size_t length, void *arg)
 {
@@ -266,53 +152,21 @@ static int take_debug(CURL *easy, curl_infotype type, char *data, size_t length,
     if (type == CURLINFO_HEADER_OUT)
         transmission_sent(&transmission->core, data, length);
     else if (type == CURLINFO_HEADER_IN)
-        take_reply(transmission, data, length);
+        outflow_received(&transmission->flow, data, length);
     else if (type == CURLINFO_DATA_OUT)
-        count_out(transmission, length);
+        outflow_sent(&transmission->flow, length);
     return 0;
 }
 
 /* ---- the message ------------------------------------------------------------------------------
  */
 
-static void count_dots(struct curl_transmission *transmission, const char *data, size_t length)
-{
-    char *last = transmission->last;
-    size_t i;
-
-    for (i = 0; i < length; i++) {
-        transmission->dots += data[i] == '.' && last[0] == '\r' && last[1] == '\n';
-        last[0] = last[1];
-        last[1] = data[i];
-    }
-}
-
-/* Nothing more of the message: the socket first, so that no dot can follow. */
-static size_t break_off(struct transmission *core)
-{
-    transmission_cut(core);
-    return CURL_READFUNC_ABORT;
-}
-
 static size_t give_message(char *out, size_t size, size_t count, void *arg)
 {
     struct curl_transmission *transmission = arg;
-    struct transmission *core = &transmission->core;
-    uint64_t received = count_received(core);
-    ssize_t n;
+    ssize_t n = outflow_read(&transmission->flow, out, size * count);
 
-    if (core->broken || !transmission_is_alive(core))
-        return break_off(core);
-    if (received != transmission->heard) {
-        dialogue_fail(&core->dialogue, STAGE_CONTENT, EVENT_LOST,
-                      "a reply before the message was sent");
-        return break_off(core);
-    }
-    n = transmission_read(core, out, size * count);
-    if (n < 0)
-        return break_off(core);
-    count_dots(transmission, out, (size_t)n);
-    return (size_t)n;
+    return n < 0 ? CURL_READFUNC_ABORT : (size_t)n;
 }
 
 static size_t ignore_output(char *data, size_t size, size_t count, void *arg)
@@ -423,7 +277,7 @@ static bool set_message(CURL *easy, struct curl_transmission *transmission,
 {
     return SET(CURLOPT_MAIL_FROM, transmission->core.request->envelope_from) &&
            SET(CURLOPT_MAIL_RCPT, recipients) && SET(CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L) &&
-           SET(CURLOPT_UPLOAD, 1L) && SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)BLOCK_BYTES) &&
+           SET(CURLOPT_UPLOAD, 1L) && SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)OUTFLOW_BLOCK_BYTES) &&
            SET(CURLOPT_READFUNCTION, give_message) && SET(CURLOPT_READDATA, transmission) &&
            SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)transmission->core.length);
 }
@@ -563,8 +417,7 @@ static void transmit(struct transmission *core)
         dialogue_end(&core->dialogue, EVENT_LOST, "the connection was lost");
         return;
     }
-    /* Before the first octet an end of line is assumed. */
-    memcpy(transmission->last, "\r\n", 2);
+    outflow_begin(&transmission->flow, core);
     core->local_error = ERROR_MEMORY;
     easy = curl_easy_init();
     peer = curl_slist_append(NULL, place);
@@ -610,6 +463,6 @@ const struct submit_transport submit_curl = {
     .name = "libcurl",
     .prepare = prepare,
     .open = open_session,
-    .close = close_session,
+    .close = submit_session_close,
     .send = send_message,
 };

@@ -33,6 +33,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "smtp/login.h"
+#include "smtp/submit_session.h"
 #include "smtp/transmission.h"
 #include "smtp/trust.h"
 
@@ -41,16 +42,11 @@ enum {
     LIBRARY_TIMEOUT_MS = 86400000, /* beyond all of ours */
 };
 
-struct submit_session {
-    struct server server;
-    struct trust *trust; /* NULL without TLS */
-    struct login *login;
-};
-
 /* One transmission. */
 struct esmtp_transmission {
     struct transmission core; /* first: the callback of transmission_run() gets its address */
     struct submit_session *session;
+    smtp_message_t message; /* the one at hand */
     char chunk[CHUNK_BYTES];
 };
 
@@ -175,41 +171,18 @@ static int prepare(void)
     return prepared;
 }
 
-/* ---- what is kept for a server ----------------------------------------------------------------
- */
-
-static void close_session(struct submit_session *session)
-{
-    if (session == NULL)
-        return;
-    trust_free(session->trust);
-    login_free(session->login);
-    free(session);
-}
-
-static int open_session(struct submit_session **out, const struct server *server, char *why,
-                        size_t why_size)
-{
-    struct submit_session *session = calloc(1, sizeof *session);
-    int error;
-
-    text_copy(why, why_size, "out of memory");
-    if (session == NULL)
-        return ERROR_MEMORY;
-    session->server = *server;
-    error = login_new(&session->login, server, why, why_size);
-    if (error == 0 && server->tls == SERVER_TLS_STARTTLS)
-        error = trust_new(&session->trust, server, why, why_size);
-    if (error < 0) {
-        close_session(session);
-        return error;
-    }
-    *out = session;
-    return 0;
-}
-
 /* ---- callbacks --------------------------------------------------------------------------------
  */
+
+/* RFC 6152: a body with 8-bit octets is announced as such where the server wants to know. Not asked
+ * of the library before the server's offer was heard, for without one it would not send at all. */
+static void announce_body(struct esmtp_transmission *transmission)
+{
+    if (transmission->message == NULL || !transmission_may_announce_8bit(&transmission->core))
+        return;
+    smtp_8bitmime_set_body(transmission->message, E8bitmime_8BITMIME);
+    transmission->core.announced_8bit = true;
+}
 
 /* Everything but the message comes by here before it is sent and after it was received. */
 static void monitor(const char *data, int length, int writing, void *arg)
@@ -222,6 +195,7 @@ static void monitor(const char *data, int length, int writing, void *arg)
         transmission_sent(core, data, (size_t)length);
     else /* the library's own read buffer: what it must not see is masked in place */
         transmission_received(core, (char *)(uintptr_t)data, (size_t)length);
+    announce_body((struct esmtp_transmission *)core);
 }
 
 /* Ends the transfer for good: the socket first, for the library would send the rest and a dot. */
@@ -275,6 +249,7 @@ static bool add_message(smtp_session_t session, struct esmtp_transmission *trans
     smtp_message_t message = smtp_add_message(session);
     int i;
 
+    transmission->message = message;
     if (message == NULL || !smtp_set_reverse_path(message, request->envelope_from) ||
         !smtp_set_messagecb(message, next_chunk, transmission))
         return false;
@@ -282,6 +257,7 @@ static bool add_message(smtp_session_t session, struct esmtp_transmission *trans
     for (i = 0; i < request->recipient_count; i++)
         if (smtp_add_recipient(message, request->recipients[i].address) == NULL)
             return false;
+    announce_body(transmission);
     return true;
 }
 
@@ -417,7 +393,7 @@ static void send_message(struct submit_session *session, int fd, struct deadline
 const struct submit_transport submit_esmtp = {
     .name = "libesmtp",
     .prepare = prepare,
-    .open = open_session,
-    .close = close_session,
+    .open = submit_session_open,
+    .close = submit_session_close,
     .send = send_message,
 };

@@ -29,6 +29,8 @@ struct transmission {
     int64_t offset, length; /* of the message */
     bool broken;            /* no further octet of the message may be handed over */
     bool told_greeting;
+    bool has_8bit;       /* the message has octets beyond ASCII (RFC 6152) */
+    bool announced_8bit; /* and the server was, or will be, told so in MAIL */
     int local_error;
 };
 
@@ -60,6 +62,9 @@ void transmission_sent(struct transmission *transmission, const char *data, size
 void transmission_received(struct transmission *transmission, char *data, size_t length);
 
 void transmission_tls_started(struct transmission *transmission);
+
+/* The message has 8-bit octets and the server takes the announcement of them: BODY=8BITMIME. */
+bool transmission_may_announce_8bit(const struct transmission *transmission);
 
 /* A block of the message went out: the next one gets its own time. */
 void transmission_block_done(struct transmission *transmission);

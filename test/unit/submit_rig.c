@@ -28,6 +28,8 @@ enum { BIG_BYTES = 3000000 };
 
 struct submit_rig rig;
 
+static const char ascii[] = "From: <op@example.com>\r\n\r\ntext\r\n";
+
 /* A message with everything that a transfer may get wrong: dots, long lines, 8-bit text. */
 static char *make_message(size_t target, size_t *out_length)
 {
@@ -77,6 +79,7 @@ int submit_rig_open(const struct submit_transport *transport, enum server_tls tl
     fd = file_open_folder(AT_FDCWD, rig.folder);
     if (fd < 0 || file_write_atomic(fd, "small", rig.small, rig.small_length, FILE_NO_SYNC) < 0 ||
         file_write_atomic(fd, "big", rig.big, rig.big_length, FILE_NO_SYNC) < 0 ||
+        file_write_atomic(fd, "ascii", ascii, sizeof ascii - 1, FILE_NO_SYNC) < 0 ||
         file_write_atomic(fd, "password", "p4ss word\n", 10, FILE_NO_SYNC) < 0 ||
         file_write_atomic(fd, "token", "first-token\n", 12, FILE_NO_SYNC) < 0 ||
         file_write_atomic(fd, "long", long_token, sizeof long_token, FILE_NO_SYNC) < 0)
@@ -206,7 +209,9 @@ static void run_client(struct trial *trial, struct submit_session *session, int 
     char path[200];
     struct submit_request request = {
         .message_path = path,
-        .message_bytes = (int64_t)(row->big ? rig.big_length : rig.small_length),
+        .message_bytes = (int64_t)(row->ascii ? sizeof ascii - 1
+                                   : row->big ? rig.big_length
+                                              : rig.small_length),
         .envelope_from = "op@example.com",
         .hello = "gw.example.com",
         .recipients = recipients,
@@ -219,7 +224,10 @@ static void run_client(struct trial *trial, struct submit_session *session, int 
     int64_t begin_ms = clock_monotonic_ms();
     int fd = connect_open(rig.resolver, "127.0.0.1", port, 5000, -1, address, &why);
 
-    snprintf(path, sizeof path, "%s/%s", rig.folder, row->big ? "big" : "small");
+    snprintf(path, sizeof path, "%s/%s", rig.folder,
+             row->ascii ? "ascii"
+             : row->big ? "big"
+                        : "small");
     if (fd < 0) {
         complain(trial, "no connection: %s; ", why.text);
         return;

@@ -20,7 +20,8 @@ struct submit_rig {
     const struct submit_transport *transport; /* that is tested */
     enum server_tls tls;                      /* of rows that do not say starttls */
     int command_ms;                           /* [timeouts] command where it is to run out */
-    char folder[100]; /* small, big, password, token, long; the certificates of smtp_script.h */
+    char folder[100]; /* small, big, ascii, password, token, long; the certificates of smtp_script.h
+                       */
     struct deadline_thread *deadlines;
     struct resolver *resolver;
     char *small, *big; /* the messages: dots, long lines, 8-bit text */
@@ -43,6 +44,7 @@ struct submit_row {
     const char
         *trust;    /* NULL: the test authority; "none": the system's; else a fingerprint's file */
     bool big, two; /* message, recipients */
+    bool ascii;    /* another message: one line, 7-bit */
     bool received; /* the server got the whole message, octet for octet */
     bool starttls;
     bool any_event; /* versions of a library differ; the class does not */
