@@ -36,7 +36,7 @@ struct exchange {
     struct call_options call; /* what the own party is; its words are freed at the end */
     struct terminal *terminal;
     struct sound_state sound;
-    bool aborted;
+    bool aborted, is_told; /* is_told: the own party's outcome is reported */
     struct call_options queue[QUEUE_MAX];
     int queued, over, failed;
     /* Noted by the hooks, for the next step. */
@@ -103,6 +103,7 @@ static void call_begin(struct exchange *exchange, int caller, int own)
     exchange->began_ms = exchange->now_ms;
     exchange->answered_ms = exchange->done_ms = 0;
     exchange->aborted = false;
+    exchange->is_told = true;
 }
 
 static void own_party_begin(struct exchange *exchange)
@@ -182,7 +183,8 @@ static void call_end(struct exchange *exchange, int by, const char *why)
             modem_far_gone(exchange->modems[i]);
     if (exchange->own < 0)
         return;
-    own_report(exchange, why);
+    if (exchange->is_told)
+        own_report(exchange, why);
     terminal_free(exchange->terminal);
     exchange->terminal = NULL;
     free(exchange->call.words);
@@ -215,6 +217,7 @@ static void host_answers(struct exchange *exchange, int socket)
         exchange->call = exchange->options->call;
         exchange->call.fax.file = NULL;
         exchange->call.sound = SOUND_NONE;
+        exchange->is_told = false;
     }
     if (exchange->state == RINGING && socket != exchange->caller)
         call_connect(exchange);
