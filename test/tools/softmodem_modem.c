@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #define SPANDSP_EXPOSE_INTERNAL_STRUCTURES 1 /* for S0 and +VCID */
-* /
 #include <spandsp.h>
 
 #include "base/clock.h"
