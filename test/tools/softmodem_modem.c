@@ -20,11 +20,11 @@
 #include "base/clock.h"
 #include "test/tools/softmodem.h"
 
-    enum {
-        READ_MAX = 512,       /* T.31 asks to stop with 1024 octets of room left */
-        QUEUE_MAX = 1 << 16,  /* octets that a host may leave unread */
-        STUCK_AFTER_MS = 2000 /* MODE_STUCK: ATA ends without a line */
-    };
+enum {
+    READ_MAX = 512,       /* T.31 asks to stop with 1024 octets of room left */
+    QUEUE_MAX = 1 << 16,  /* octets that a host may leave unread */
+    STUCK_AFTER_MS = 2000 /* MODE_STUCK: ATA ends without a line */
+};
 
 struct chunk {
     struct chunk *next;
