@@ -187,6 +187,18 @@ static void on_send(void *user, const uint8_t *frame, int length)
     core->send(core->send_user, frame, length);
 }
 
+/* A modem on a port may not have all of them. */
+static int supported_modems(const struct session_settings *settings)
+{
+    int all = T30_SUPPORT_V27TER | T30_SUPPORT_V29 | T30_SUPPORT_V17;
+    unsigned rates = settings->modem.rates;
+
+    if (settings->media != SESSION_MODEM || settings->modem.class >= MODEM_CLASS_2)
+        return all;
+    return T30_SUPPORT_V27TER | (rates & MODEM_V29 ? T30_SUPPORT_V29 : 0) |
+           (rates & MODEM_V17 ? T30_SUPPORT_V17 : 0);
+}
+
 void core_attach(struct core *core, struct t30_state_s *t30,
                  const struct session_settings *settings, const struct core_hooks *hooks)
 {
@@ -205,7 +217,7 @@ void core_attach(struct core *core, struct t30_state_s *t30,
     t30_set_rx_file(t30, sink_path, -1);
     t30_set_tx_ident(t30, settings->station != NULL ? settings->station : "");
     t30_set_ecm_capability(t30, settings->ecm);
-    t30_set_supported_modems(t30, T30_SUPPORT_V27TER | T30_SUPPORT_V29 | T30_SUPPORT_V17);
+    t30_set_supported_modems(t30, supported_modems(settings));
     t30_set_supported_compressions(t30, T30_SUPPORT_T4_1D_COMPRESSION |
                                             T30_SUPPORT_T4_2D_COMPRESSION |
                                             (settings->ecm ? T30_SUPPORT_T6_COMPRESSION : 0));

@@ -36,6 +36,9 @@ struct front_ops {
     void (*respond)(struct front *front, const uint8_t *frame, size_t length);
     /* Sets right what the core does not know: rate, ecm. NULL: the core knows all. */
     void (*describe)(const struct front *front, struct call_info *info);
+    /* Asked at the end of the session: true when what carries the call may be hung up. A modem is
+     * brought back into command state first, in bounded time. NULL: always. */
+    bool (*rest)(struct front *front);
 };
 
 struct front {

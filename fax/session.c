@@ -475,7 +475,8 @@ static bool takes_events(const struct session *session)
 {
     if (session->ending == ENDING_NOT)
         return !session->front->needs_worker;
-    return session->media == SESSION_MODEM && session->front->responding;
+    return session->media == SESSION_MODEM &&
+           (session->front->responding || session->front->ops->rest != NULL);
 }
 
 /* Feeds the inbox until it is empty or a frame needs the worker. */
@@ -486,7 +487,7 @@ static void feed(struct session *session)
 
     front->ops->pump(front, false);
     while (takes_events(session) && inbox_take(&session->inbox, &record)) {
-        front->frozen = session->gate.phase != GATE_OPEN;
+        front->frozen = session->gate.phase != GATE_OPEN || session->ending != ENDING_NOT;
         if (record.kind == INBOX_IFP && front->ops->ifp != NULL)
             front->ops->ifp(front, record.data, record.length, record.seq);
         else if (record.kind == INBOX_AUDIO && front->ops->audio != NULL)
@@ -604,6 +605,8 @@ static enum session_need run_ending(struct session *session)
         return session->ending == ENDING_OVER ? SESSION_ENDED : SESSION_GOES_ON;
     if (session->ledger.salvaged_rows != NULL)
         return SESSION_NEEDS_WORKER;
+    if (session->front->ops->rest != NULL && !session->front->ops->rest(session->front))
+        return SESSION_GOES_ON;
     session->ending = ENDING_OVER;
     session->revision++;
     return SESSION_ENDED;

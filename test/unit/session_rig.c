@@ -71,7 +71,7 @@ uint64_t rig_page_hash(const struct rig_case *c, int number)
     return hash;
 }
 
-static void write_document(const char *path, const struct rig_case *c)
+void rig_write_document(const char *path, const struct rig_case *c)
 {
     TIFF *tiff = TIFFOpen(path, "w");
     uint8_t row[1024];
@@ -96,7 +96,7 @@ static void write_document(const char *path, const struct rig_case *c)
     TIFFClose(tiff);
 }
 
-static uint64_t hash_tiff(const uint8_t *data, size_t length)
+uint64_t rig_tiff_hash(const uint8_t *data, size_t length)
 {
     char path[] = "/tmp/faxpost-page-XXXXXX";
     int fd = mkstemp(path);
@@ -220,6 +220,26 @@ static int on_sender_ifp(t38_core_state_t *t38, void *user, const uint8_t *ifp, 
     return 0;
 }
 
+void rig_prepare_sender(t30_state_t *t30, const char *path, const struct rig_case *c)
+{
+    t30_set_tx_file(t30, path, -1, -1);
+    t30_set_tx_ident(t30, "+1 555 1234");
+    t30_set_tx_sub_address(t30, "42");
+    t30_set_tx_sender_ident(t30, "SENDER");
+    t30_set_tx_password(t30, "SECRET");
+    t30_set_ecm_capability(t30, c->ecm);
+    t30_set_supported_compressions(t30, c->compression != 0 ? c->compression : 0xe);
+    if (c->modems != 0)
+        t30_set_supported_modems(t30, c->modems);
+    t30_set_supported_image_sizes(t30, T30_SUPPORT_215MM_WIDTH | T30_SUPPORT_255MM_WIDTH |
+                                                T30_SUPPORT_303MM_WIDTH |
+                                                T30_SUPPORT_UNLIMITED_LENGTH);
+    t30_set_supported_resolutions(t30,
+                                  T30_SUPPORT_STANDARD_RESOLUTION | T30_SUPPORT_FINE_RESOLUTION |
+                                      T30_SUPPORT_SUPERFINE_RESOLUTION | T30_SUPPORT_R8_RESOLUTION |
+                                      T30_SUPPORT_R16_RESOLUTION | T30_SUPPORT_300_300_RESOLUTION);
+}
+
 static void set_up_sender(struct rig *rig, const char *path, bool audio)
 {
     const struct rig_case *c = rig->c;
@@ -233,22 +253,7 @@ static void set_up_sender(struct rig *rig, const char *path, bool audio)
         rig->terminal = t38_terminal_init(NULL, TRUE, on_sender_ifp, rig);
         rig->t30 = t38_terminal_get_t30_state(rig->terminal);
     }
-    t30_set_tx_file(rig->t30, path, -1, -1);
-    t30_set_tx_ident(rig->t30, "+1 555 1234");
-    t30_set_tx_sub_address(rig->t30, "42");
-    t30_set_tx_sender_ident(rig->t30, "SENDER");
-    t30_set_tx_password(rig->t30, "SECRET");
-    t30_set_ecm_capability(rig->t30, c->ecm);
-    t30_set_supported_compressions(rig->t30, c->compression != 0 ? c->compression : 0xe);
-    if (c->modems != 0)
-        t30_set_supported_modems(rig->t30, c->modems);
-    t30_set_supported_image_sizes(rig->t30, T30_SUPPORT_215MM_WIDTH | T30_SUPPORT_255MM_WIDTH |
-                                                T30_SUPPORT_303MM_WIDTH |
-                                                T30_SUPPORT_UNLIMITED_LENGTH);
-    t30_set_supported_resolutions(rig->t30,
-                                  T30_SUPPORT_STANDARD_RESOLUTION | T30_SUPPORT_FINE_RESOLUTION |
-                                      T30_SUPPORT_SUPERFINE_RESOLUTION | T30_SUPPORT_R8_RESOLUTION |
-                                      T30_SUPPORT_R16_RESOLUTION | T30_SUPPORT_300_300_RESOLUTION);
+    rig_prepare_sender(rig->t30, path, c);
     t30_set_phase_e_handler(rig->t30, on_sender_end, rig);
     t30_set_real_time_frame_handler(rig->t30, on_sender_frame, rig);
 }
@@ -321,7 +326,7 @@ static void take_pages(struct rig *rig)
             rig->stores++;
             rig->out->stored++;
             if (page.number < RIG_PAGES_MAX)
-                rig->out->page_hash[page.number] = hash_tiff(page.tiff, page.length);
+                rig->out->page_hash[page.number] = rig_tiff_hash(page.tiff, page.length);
             rig->store.due_ms = rig->now_ms + rig->c->store_ms;
             rig->store.generation = page.generation;
             rig->store.error = rig->stores == rig->c->store_fails_at ? -3 : 0;
@@ -398,7 +403,7 @@ void rig_run(struct rig_result *out, const struct rig_case *c)
 
     memset(out, 0, sizeof *out);
     close(mkstemp(path));
-    write_document(path, c);
+    rig_write_document(path, c);
     if (session_library_init() < 0 || session_new(&rig.session, &settings, &hooks) < 0)
         abort();
     set_up_sender(&rig, path, c->media == SESSION_AUDIO);
