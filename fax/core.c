@@ -21,7 +21,23 @@
 #include "base/text.h"
 #include "fax/frames.h"
 
+/* The library's own numbers, which no header gives: t30_state_t.state … */
 enum {
+    STATE_ANSWERING = 1,
+    STATE_F_TCF = 7,
+    STATE_F_FTT = 9,
+    STATE_F_DOC_NON_ECM = 10,
+    STATE_F_POST_DOC_NON_ECM = 11,
+    STATE_F_DOC_ECM = 12,
+    STATE_F_POST_DOC_ECM = 13,
+    STATE_III_Q = 22, /* has answered a page outside ECM */
+};
+
+/* … and t30_state_t.timer_t2_t4_is */
+enum { TIMER_T2 = 1, TIMER_T2B = 4 };
+
+enum {
+    T2_SAMPLES = 7 * 8000,
     OPERATION_T4_RX = 1,      /* t30_state_t.operation_in_progress while a document comes in */
     FRAME_ROWS_MAX = 256 * 8, /* rows that one FCD frame can make: a bit each */
 };
@@ -53,7 +69,8 @@ static bool layout_fits(void)
     t30_set_rx_file(t30, mark, 4711);
     t30_set_ecm_capability(t30, TRUE);
     fits = t30 == &terminal->t30 && strcmp(t30->rx_file, mark) == 0 && t30->rx_stop_page == 4711 &&
-           t30->ecm_allowed == TRUE && t30->send_hdlc_user_data == terminal &&
+           t30->ecm_allowed == TRUE && t30->state == STATE_ANSWERING &&
+           t30->send_hdlc_user_data == terminal &&
            t38_terminal_get_t38_core_state(terminal) == &terminal->t38_fe.t38;
     t38_terminal_free(terminal);
     return fits;
@@ -233,6 +250,39 @@ void core_attach(struct core *core, struct t30_state_s *t30,
     t30_set_phase_b_handler(t30, on_phase_b, core);
     t30_set_phase_d_handler(t30, on_phase_d, core);
     t30_set_phase_e_handler(t30, on_phase_e, core);
+}
+
+/* A DCS comes once more when its TCF broke off and so got no answer, and after an RTN to the last
+ * page. The core calls it unexpected in both places and hangs up; in the state behind an FTT, where
+ * a new DCS is what it waits for, it takes it. */
+void core_note_frame(struct core *core, const uint8_t *frame, size_t length)
+{
+    t30_state_t *t30 = core->t30;
+
+    if (frame_fcf(frame, length) == FCF_DCS &&
+        (t30->state == STATE_F_TCF || t30->state == STATE_III_Q))
+        t30->state = STATE_F_FTT;
+}
+
+bool core_expects_page(const struct t30_state_s *t30)
+{
+    return t30->state >= STATE_F_DOC_NON_ECM && t30->state <= STATE_F_POST_DOC_ECM;
+}
+
+/* When the carrier of a command goes before the command was whole, the core gives the sender 200 ms
+ * (its T2B) and then begins anew with a DIS: into the rest of that very command, and nobody can
+ * make anything of a DIS between pages. T.30 5.4.2 has the sender repeat a command that was not
+ * answered within T4 (3 s), so the time it takes is waited out. */
+void core_keep_waiting(struct core *core)
+{
+    t30_state_t *t30 = core->t30;
+
+    if (t30->timer_t2_t4_is != TIMER_T2B)
+        return;
+    if (core_expects_page(t30) || t30->state == STATE_F_TCF || t30->state == STATE_F_FTT) {
+        t30->timer_t2_t4_is = TIMER_T2;
+        t30->timer_t2_t4 = T2_SAMPLES;
+    }
 }
 
 void core_note_command(struct core *core)

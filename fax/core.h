@@ -44,6 +44,16 @@ struct core {
 void core_attach(struct core *core, struct t30_state_s *t30,
                  const struct session_settings *settings, const struct core_hooks *hooks);
 
+/* A frame that is no post-message command is about to be handed over. */
+void core_note_frame(struct core *core, const uint8_t *frame, size_t length);
+
+/* To be called after whatever makes the core's clock go: a command that broke off is waited for
+ * once more. */
+void core_keep_waiting(struct core *core);
+
+/* True while a page, or the command behind it, is what the core waits for. */
+bool core_expects_page(const struct t30_state_s *t30);
+
 /* A post-message command is about to be handed over. */
 void core_note_command(struct core *core);
 

@@ -48,6 +48,7 @@ struct front {
     bool frozen;       /* set by the session while the gate holds an answer */
     bool responding;   /* a frame of our own is going out */
     bool wants_cng;    /* listen for CNG: until our first DIS */
+    bool is_held_up;   /* the sender is heard, though nothing can be made of it */
     bool needs_worker; /* the next waiting event is a frame for the worker */
     int patience_ms;   /* the modem itself keeps a sender waiting so long; 0: nobody does */
 };

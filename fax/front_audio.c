@@ -16,6 +16,7 @@
 
 #include <spandsp.h>
 
+#include "fax/core.h"
 #include "fax/frames.h"
 
 enum {
@@ -24,6 +25,7 @@ enum {
     SILENCE_MS = 75,      /* before any V.21 transmission (T.30 5.3.2.2) */
     LOUD = 60,            /* mean amplitude of a signal, about -45 dBm0 */
     PREAMBLE_OCTETS = 38, /* flags: 1 s of V.21 */
+    HELD_UP_MS = 300000,  /* for the rest of a page that cannot be read */
 };
 
 struct event {
@@ -38,6 +40,7 @@ struct front_audio {
     t30_set_handler_t *set_rx_type;
     struct event queue[QUEUE_EVENTS];
     int queued;
+    int held_up_ms; /* since the last whole frame */
     modem_connect_tones_rx_state_t *cng;
     /* our own V.21 receiver, while the core is frozen with its own receiver off */
     bool listening;
@@ -68,6 +71,7 @@ static void enqueue(struct front_audio *front, const uint8_t *frame, int length,
 static void deliver(struct front_audio *front, const uint8_t *frame, int length, int good)
 {
     if (length >= 3 && good) {
+        front->held_up_ms = 0;
         switch (session_frame_in(front->base.session, frame, (size_t)length)) {
         case FRONT_TO_CORE: break;
         case FRONT_TO_WORKER:
@@ -177,14 +181,32 @@ static bool is_loud(const int16_t *samples, size_t count)
     return sum > (int32_t)count * LOUD;
 }
 
+/* A carrier that tore in the middle of a page, or in its training, cannot be taken up again. The
+ * sender does not know and goes on; the core waits for the command behind the page by T2 alone and
+ * would then send a DIS into it. Its clock stands still as long as the sender is heard; the command
+ * tells what is missing, with ECM frame by frame. */
+static void receive(struct front_audio *front, int16_t *samples, size_t count)
+{
+    t30_state_t *t30 = front->base.t30;
+    bool loud = core_expects_page(t30) && is_loud(samples, count);
+    int timer = t30->timer_t2_t4;
+
+    fax_rx(front->fax, samples, (int)count);
+    front->base.is_held_up = loud && timer > (int)count && front->held_up_ms < HELD_UP_MS &&
+                             t30->timer_t2_t4 == timer - (int)count;
+    if (!front->base.is_held_up)
+        return;
+    t30->timer_t2_t4 = timer;
+    front->held_up_ms += (int)count / SAMPLES_PER_MS;
+}
+
 static void audio_audio(struct front *base, int16_t *samples, size_t count)
 {
     struct front_audio *front = (struct front_audio *)base;
     int octets_before;
-    int timer_before;
-    bool loud;
     bool receiver_is_off = front->fax->modems.current_rx_type == T30_MODEM_NONE;
 
+    base->is_held_up = false;
     if (base->wants_cng)
         modem_connect_tones_rx(front->cng, samples, (int)count);
     if (base->responding)
@@ -197,15 +219,7 @@ static void audio_audio(struct front *base, int16_t *samples, size_t count)
     }
     front->listening = false;
     octets_before = base->t30->t4.rx.line_image_size;
-    timer_before = base->t30->timer_t2_t4;
-    loud = base->t30->error_correcting_mode &&
-           front->fax->modems.current_rx_type == T30_MODEM_V21 && is_loud(samples, count);
-    fax_rx(front->fax, samples, (int)count);
-    /* A carrier that tore in the middle of a page: the sender does not know and goes on with it.
-     * The core waits for the command behind the page by T2 alone and would answer into it with a
-     * DIS; with ECM what is missing can be asked for. */
-    if (loud && timer_before > (int)count && base->t30->timer_t2_t4 == timer_before - (int)count)
-        base->t30->timer_t2_t4 = timer_before;
+    receive(front, samples, count);
     if (!base->t30->error_correcting_mode && base->t30->t4.rx.line_image_size > octets_before)
         session_image_in(base->session);
 }

@@ -281,7 +281,10 @@ enum front_frame session_frame_in(struct session *session, const uint8_t *frame,
         session->moved_on = true;
     if (frame_fcf(frame, length) == FCF_DCN)
         salvage(session);
-    return frame_is_post_message(frame, length) ? FRONT_TO_WORKER : FRONT_TO_CORE;
+    if (frame_is_post_message(frame, length))
+        return FRONT_TO_WORKER;
+    core_note_frame(&session->core, frame, length);
+    return FRONT_TO_CORE;
 }
 
 void session_image_in(struct session *session)
@@ -495,6 +498,7 @@ static void feed(struct session *session)
                               record.length / sizeof(int16_t));
         else if (record.kind == INBOX_OCTETS && front->ops->octets != NULL)
             front->ops->octets(front, record.data, record.length);
+        core_keep_waiting(&session->core);
         front->ops->pump(front, false);
     }
 }
@@ -571,7 +575,8 @@ static void watch(struct session *session)
     session->watched_ms = session->now_ms;
     rows = core_rows(&session->core);
     octets = core_block_octets(&session->core);
-    if (rows != session->last_rows || octets != session->last_octets) {
+    if (rows != session->last_rows || octets != session->last_octets ||
+        session->front->is_held_up) {
         session->last_rows = rows;
         session->last_octets = octets;
         session->progress_ms = session->now_ms;
@@ -633,6 +638,7 @@ enum session_need session_run(struct session *session, int64_t now_ms,
     }
     run_gate(session);
     session->front->ops->tick(session->front, (int)elapsed_ms, audio_out);
+    core_keep_waiting(&session->core);
     note_carrier(session);
     watch(session);
     return session->ending == ENDING_NOT ? SESSION_GOES_ON : run_ending(session);
