@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * class2_caller.c - synthetic T.30 into the core, and its answers out of it.
+ */
+#include "fax/class2_caller.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <spandsp.h>
+
+#include "fax/class2_words.h"
+#include "fax/frames.h"
+#include "fax/front.h"
+
+enum {
+    STEPS_MOST = 16,   /* of the core without anything from outside: DIS has four */
+    TCF_OCTETS = 2700, /* 1.5 s at 14400 bit/s */
+    EOL_LEAD = 3,      /* so many more EOL codes in one order of bits decide */
+    COMMAND_OCTETS = 3,
+};
+
+/* ---- what the core sends -------------------------------------------------------------------- */
+
+/* CFR, DIS and the like have arrived at once. What answers a page is for the modem: the front end
+ * looks at it in its next tick, as this may be called on a worker. */
+static void on_send_hdlc(void *user, const uint8_t *frame, int length)
+{
+    struct class2_caller *caller = user;
+    uint8_t fcf = length > 0 ? frame_fcf(frame, (size_t)length) : FCF_NULL;
+
+    caller->step_due = length >= 0;
+    if (fcf == FCF_MCF || fcf == FCF_RTP || fcf == FCF_RTN || fcf == FCF_DCN)
+        caller->answer = fcf;
+}
+
+static void on_set_rx_type(void *user, int type, int rate, int short_train, int hdlc)
+{
+    (void)user, (void)type, (void)rate, (void)short_train, (void)hdlc;
+}
+
+static void on_set_tx_type(void *user, int type, int rate, int short_train, int hdlc)
+{
+    struct class2_caller *caller = user;
+
+    (void)rate, (void)short_train, (void)hdlc;
+    if (type == T30_MODEM_CED || type == T30_MODEM_PAUSE)
+        caller->step_due = true;
+}
+
+void class2_caller_arrived(struct class2_caller *caller)
+{
+    for (int i = 0; i < STEPS_MOST && caller->step_due; i++) {
+        caller->step_due = false;
+        t30_front_end_status(caller->t30, T30_FRONT_END_SEND_STEP_COMPLETE);
+    }
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+bool class2_caller_init(struct class2_caller *caller, struct session *session,
+                        enum modem_bit_order bit_order)
+{
+    *caller = (struct class2_caller){.session = session, .bit_order = bit_order};
+    caller->t30 =
+        t30_init(NULL, FALSE, on_set_rx_type, caller, on_set_tx_type, caller, on_send_hdlc, caller);
+    return caller->t30 != NULL;
+}
+
+void class2_caller_free(struct class2_caller *caller)
+{
+    if (caller->t30 != NULL)
+        t30_free(caller->t30);
+    caller->t30 = NULL;
+}
+
+/* ---- what the sender says ------------------------------------------------------------------- */
+
+static bool give_frame(struct class2_caller *caller, const uint8_t *frame, size_t length)
+{
+    if (session_frame_in(caller->session, frame, length) != FRONT_TO_CORE)
+        return false;
+    t30_hdlc_accept(caller->t30, frame, (int)length, TRUE);
+    return true;
+}
+
+static void give_ident(struct class2_caller *caller, uint8_t fcf, const char *text)
+{
+    uint8_t frame[CLASS2_FRAME_MAX];
+
+    if (text[0] != '\0')
+        give_frame(caller, frame, class2_ident(frame, fcf, text));
+}
+
+static void carrier(struct class2_caller *caller, bool up)
+{
+    if (up) {
+        t30_non_ecm_put_byte(caller->t30, SIG_STATUS_TRAINING_IN_PROGRESS);
+        t30_non_ecm_put_byte(caller->t30, SIG_STATUS_TRAINING_SUCCEEDED);
+        t30_non_ecm_put_byte(caller->t30, SIG_STATUS_CARRIER_UP);
+    } else {
+        t30_non_ecm_put_byte(caller->t30, SIG_STATUS_CARRIER_DOWN);
+    }
+}
+
+bool class2_caller_begin(struct class2_caller *caller, const char *subaddress, const char *sender,
+                         const uint8_t *dcs, size_t length)
+{
+    if (caller->restart_due) {
+        /* After EOM the core would send DIS when T2 is over; after RTN to EOP it would never take
+         * another DCS. The sender's words come again below. */
+        caller->restart_due = false;
+        t30_restart(caller->t30);
+        caller->step_due = true; /* CED */
+    }
+    class2_caller_arrived(caller);
+    give_ident(caller, CLASS2_FCF_SUB, subaddress);
+    give_ident(caller, CLASS2_FCF_TSI, sender);
+    if (!give_frame(caller, dcs, length))
+        return false;
+    carrier(caller, true);
+    for (int i = 0; i < TCF_OCTETS; i++)
+        t30_non_ecm_put_byte(caller->t30, 0);
+    carrier(caller, false);
+    class2_caller_arrived(caller);
+    return true;
+}
+
+void class2_caller_page(struct class2_caller *caller)
+{
+    class2_caller_arrived(caller);
+    carrier(caller, true);
+    if (caller->bit_order != MODEM_BITS_AUTO)
+        caller->is_reversed = caller->bit_order == MODEM_BITS_REVERSED;
+    caller->is_known = caller->bit_order != MODEM_BITS_AUTO;
+    caller->sniffed = 0;
+    caller->answer = FCF_NULL;
+}
+
+/* ---- image octets --------------------------------------------------------------------------- */
+
+static void put_image(struct class2_caller *caller, const uint8_t *octets, size_t length)
+{
+    uint8_t turned[256];
+
+    while (length > 0) {
+        size_t part = length < sizeof turned ? length : sizeof turned;
+
+        if (caller->is_reversed)
+            class2_reverse_bits(turned, octets, part);
+        else
+            memcpy(turned, octets, part);
+        for (size_t i = 0; i < part; i++)
+            t30_non_ecm_put_byte(caller->t30, turned[i]);
+        octets += part;
+        length -= part;
+    }
+}
+
+/* Looks in which order of bits the page has its EOL codes, and gives the core what was kept. */
+static void settle_bit_order(struct class2_caller *caller, bool at_end)
+{
+    int straight = class2_count_eol(caller->sniff, caller->sniffed, false);
+    int turned = class2_count_eol(caller->sniff, caller->sniffed, true);
+
+    if (!at_end && caller->sniffed < CLASS2_SNIFF_OCTETS && abs(straight - turned) < EOL_LEAD)
+        return;
+    if (straight != turned)
+        caller->is_reversed = turned > straight; /* else as the page before */
+    caller->is_known = true;
+    put_image(caller, caller->sniff, caller->sniffed);
+    caller->sniffed = 0;
+}
+
+void class2_caller_image(struct class2_caller *caller, const uint8_t *octets, size_t length)
+{
+    session_image_in(caller->session);
+    while (!caller->is_known && length > 0) {
+        size_t part = CLASS2_SNIFF_OCTETS - caller->sniffed;
+
+        if (part > length)
+            part = length;
+        memcpy(caller->sniff + caller->sniffed, octets, part);
+        caller->sniffed += part;
+        octets += part;
+        length -= part;
+        settle_bit_order(caller, false);
+    }
+    put_image(caller, octets, length);
+}
+
+/* ---- the end of a page, and of the call ----------------------------------------------------- */
+
+static void make_command(uint8_t out[COMMAND_OCTETS], uint8_t fcf)
+{
+    out[0] = 0xff;
+    out[1] = FRAME_FINAL;
+    out[2] = fcf | 1; /* X: the sender has had our DIS */
+}
+
+bool class2_caller_page_end(struct class2_caller *caller, uint8_t command)
+{
+    uint8_t frame[COMMAND_OCTETS];
+
+    if (!caller->is_known)
+        settle_bit_order(caller, true);
+    carrier(caller, false);
+    caller->command = command;
+    caller->restart_due = command != FCF_MPS; /* if anything follows */
+    caller->answer = FCF_NULL;
+    make_command(frame, command);
+    switch (session_frame_in(caller->session, frame, sizeof frame)) {
+    case FRONT_TO_WORKER: return true;
+    case FRONT_TO_CORE: class2_caller_on_worker(caller); break;
+    default: break;
+    }
+    return false;
+}
+
+void class2_caller_on_worker(struct class2_caller *caller)
+{
+    uint8_t frame[COMMAND_OCTETS];
+
+    make_command(frame, caller->command);
+    t30_hdlc_accept(caller->t30, frame, sizeof frame, TRUE);
+}
+
+void class2_caller_hangup(struct class2_caller *caller)
+{
+    uint8_t frame[COMMAND_OCTETS];
+
+    class2_caller_arrived(caller);
+    make_command(frame, FCF_DCN);
+    give_frame(caller, frame, sizeof frame);
+    class2_caller_arrived(caller);
+}
