@@ -59,7 +59,9 @@ struct modem_rig {
     int store_error, stores, stored_well;
     int64_t worker_due_ms; /* 0: idle */
     int64_t confirmed_ms;
-    int cfr;
+    int cfr, tcfs;
+    bool tcf_awaited;
+    struct trouble tcf; /* being spoiled */
     /* oddities */
     char command[64];
     size_t command_length;
@@ -365,6 +367,8 @@ static void spoil(struct modem_rig *rig, int16_t *samples, bool to_sender)
         memset(samples, 0, sizeof *samples * STEP);
     if (in_trouble(rig, rig->bursts, to_sender))
         noise += 3000;
+    if (!to_sender && rig->now_ms >= rig->tcf.at_ms && rig->now_ms < rig->tcf.end_ms)
+        noise += 8000;
     for (int i = 0; i < STEP && noise > 0; i++)
         samples[i] =
             (int16_t)(samples[i] + (int)(next_random(rig) % (uint32_t)(2 * noise + 1)) - noise);
@@ -440,6 +444,12 @@ static void on_trace(void *user, const char *line)
         rig->confirmed_ms = rig->now_ms;
         if (out->mcf == rig->c->call.lose_mcf)
             rig->deaf = true;
+    }
+    rig->tcf_awaited = rig->tcf_awaited || strstr(line, " in DCS") != NULL;
+    if (rig->tcf_awaited && strstr(line, "< CONNECT") != NULL) {
+        rig->tcf_awaited = false;
+        if (rig->tcfs++ < rig->c->fail_tcf)
+            rig->tcf = (struct trouble){rig->now_ms + 300, rig->now_ms + 900, false};
     }
     if (strstr(line, " out CFR") != NULL && rig->cfr++ == 0 && rig->c->lose_cfr)
         rig->deaf = true;

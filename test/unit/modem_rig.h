@@ -45,6 +45,7 @@ struct modem_case {
     unsigned rates;       /* of the modem, enum modem_rates; 0: all */
     bool no_frs, no_fts;  /* known to lack them */
     bool far;             /* +FAR=1 */
+    int fail_tcf;         /* so many TCF are spoiled */
     bool lose_cfr;        /* the first CFR is lost on the line */
     int worker_ms;        /* how long the worker has the session */
     int noise;            /* amplitude of white noise */
