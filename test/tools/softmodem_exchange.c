@@ -166,8 +166,7 @@ static void own_report(struct exchange *exchange, const char *why)
         result_json(exchange->json, &result);
     if (events_wanted)
         result_json(stdout, &result);
-    else
-        result_text(stdout, &result);
+    result_text(events_wanted ? stderr : stdout, &result);
 }
 
 /* by: the socket that hangs up; -1: the line breaks. */

@@ -222,24 +222,25 @@ __attribute__((noreturn)) static void die(const char *what)
 }
 
 /* Opens and closes the other side, so that "nobody has it open" can be seen from here; what was
- * said to a host that has gone is thrown away. */
-static void port_touch(struct modem *modem)
+ * said to a host that has gone is thrown away. False when a host has left the port exclusive: on a
+ * pty that outlives it. */
+static bool port_touch(struct modem *modem)
 {
     int slave = open(ptsname(modem->master), O_RDWR | O_NOCTTY | O_NONBLOCK);
 
     if (slave < 0)
-        return;
+        return false;
     tcflush(slave, TCIFLUSH);
+    ioctl(slave, TIOCNXCL);
     close(slave);
+    return true;
 }
 
-void modem_plug(struct modem *modem)
+static void port_open(struct modem *modem)
 {
     const char *link = modem->options->pty[modem->socket];
     struct termios settings;
 
-    if (modem->master >= 0)
-        return;
     modem->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (modem->master < 0 || grantpt(modem->master) != 0 || unlockpt(modem->master) != 0 ||
         tcgetattr(modem->master, &settings) != 0)
@@ -250,14 +251,21 @@ void modem_plug(struct modem *modem)
     if (chmod(ptsname(modem->master), modem->options->pty_mode) != 0)
         die("rights of the pty");
     port_touch(modem);
+    unlink(link);
+    if (symlink(ptsname(modem->master), link) != 0)
+        die(link);
+}
+
+void modem_plug(struct modem *modem)
+{
+    if (modem->master >= 0)
+        return;
+    port_open(modem);
     modem->t31 = t31_init(NULL, on_at_output, modem, on_control, modem, NULL, NULL);
     if (modem->t31 == NULL)
         die("T.31");
     t31_set_transmit_on_idle(modem->t31, TRUE);
     modem->clear = true;
-    unlink(link);
-    if (symlink(ptsname(modem->master), link) != 0)
-        die(link);
     event_say("plugged", "device", ptsname(modem->master));
 }
 
@@ -293,8 +301,10 @@ static void port_watch(struct modem *modem)
         modem->slave = open(ptsname(modem->master), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     if (open_before != modem->host_open) {
         event_say(modem->host_open ? "open" : "closed", NULL, NULL);
-        if (!modem->host_open)
-            port_touch(modem);
+        if (!modem->host_open && !port_touch(modem)) {
+            close(modem->master);
+            port_open(modem);
+        }
     }
     if (modem->off_hook && (!modem->host_open || (tcgetattr(modem->master, &settings) == 0 &&
                                                   cfgetospeed(&settings) == B0))) {
