@@ -13,10 +13,11 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "base/thread.h"
 
-enum { THREADS = 4, HOST_MAX = 256, JOBS_MAX = 64 };
+enum { THREADS = 4, HOST_MAX = 256, JOBS_MAX = 64, LEAVE_MS = 1000 };
 
 struct job {
     char host[HOST_MAX];
@@ -35,6 +36,7 @@ struct resolver {
     pthread_cond_t work, finished;
     struct job *jobs; /* not done ones, newest first */
     int job_count;
+    int busy; /* threads within a look-up */
     bool stopping, cancelled;
 };
 
@@ -120,11 +122,13 @@ static void *run(void *arg)
         }
         job->taken = true;
         job->users++;
+        resolver->busy++;
         text_copy(host, sizeof host, job->host);
         port = job->port;
         pthread_mutex_unlock(&resolver->lock);
         error = look_up(&result, host, port, 0);
         pthread_mutex_lock(&resolver->lock);
+        resolver->busy--;
         job->done = true;
         job->error = error;
         if (error == 0)
@@ -167,6 +171,23 @@ void resolver_cancel(struct resolver *resolver)
     pthread_mutex_unlock(&resolver->lock);
 }
 
+/* Nothing ends a look-up that nobody answers, and the C library may take a minute for it. True when
+ * no thread is in one any more. */
+static bool wait_for_threads(struct resolver *resolver)
+{
+    int64_t until_ms = clock_monotonic_ms() + LEAVE_MS;
+    bool idle;
+
+    pthread_mutex_lock(&resolver->lock);
+    resolver->stopping = true;
+    pthread_cond_broadcast(&resolver->work);
+    while (resolver->busy > 0 && clock_monotonic_ms() < until_ms)
+        thread_condition_wait(&resolver->finished, &resolver->lock, LEAVE_MS);
+    idle = resolver->busy == 0;
+    pthread_mutex_unlock(&resolver->lock);
+    return idle;
+}
+
 void resolver_stop(struct resolver *resolver)
 {
     struct job *job;
@@ -174,10 +195,13 @@ void resolver_stop(struct resolver *resolver)
 
     if (resolver == NULL)
         return;
-    pthread_mutex_lock(&resolver->lock);
-    resolver->stopping = true;
-    pthread_cond_broadcast(&resolver->work);
-    pthread_mutex_unlock(&resolver->lock);
+    if (!wait_for_threads(resolver)) {
+        log_info(
+            "a look-up of a name goes on until the process ends: the resolver does not answer");
+        for (i = 0; i < resolver->threads; i++)
+            pthread_detach(resolver->thread[i]); /* what they use is left to them */
+        return;
+    }
     for (i = 0; i < resolver->threads; i++)
         thread_join(resolver->thread[i]);
     while ((job = resolver->jobs) != NULL) {

@@ -28,7 +28,8 @@ int resolver_start(struct resolver **out);
 /* Those who wait get ERROR_TIMEOUT at once, also later. */
 void resolver_cancel(struct resolver *resolver);
 
-/* Joins the threads; a look-up under way is waited for. NULL is fine. */
+/* Joins the threads. One that is in a look-up is waited for a second; then it is left to the end of
+ * the process, with what it uses. NULL is fine. */
 void resolver_stop(struct resolver *resolver);
 
 /* All addresses of a name, in the order of RFC 6724; an address in text needs no look-up. Waits at

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Failover among real servers, two of Postfix and one of OpenSMTPD: the first is killed, or has no
-room on its disk, or answers to nobody; with and without permission to bypass."""
+room on its disk, or is behind a firewall, or answers to nobody; with and without permission to
+bypass. What the operator is told comes by them too."""
 
+import email
+import email.policy
 import os
 import re
 import signal
 import socket
 
 import folder
+import netns
 import opensmtpd
 import postfix
 from fake import Fake
@@ -29,14 +33,14 @@ def entry(rank, port, host="127.0.0.1"):
     return {"rank": rank, "host": host, "port": port}
 
 
-def start(box, servers, bypass):
+def start(box, servers, bypass, **more):
     """Faxes of 1002 may not go by another server, all others as `bypass` says."""
     return box.gateway(
         servers={f"server {name}": value for name, value in servers.items()},
         bypass={"bypass": {"default": bypass}, "sender": {"1002": "deny"}},
         settings={"retry": RETRY, "mail": {"mailbox": "no"},
                   "timeouts": {"connect": "1s", "greeting": "10s"},
-                  "route all": {"to": "user@example.com"}})
+                  "route all": {"to": "user@example.com"}, **more})
 
 
 def kill(instance):
@@ -125,9 +129,44 @@ class Silent:
             client.close()
 
 
+@timeout(90)
+def test_first_behind_a_packet_filter(box):
+    """A real filter in front of a real server. Dropped: after `connect` the next, then it is known
+    to be down, and who may not bypass waits until a probe comes through. Rejected: at once."""
+    netns.enter()
+    firewall = netns.Firewall()
+    one, two = mta(box, "one"), mta(box, "two")
+    gateway = start(box, {"one": entry(1, one.port), "two": entry(2, two.port)}, "allow")
+    before = folder.send(box, gateway)
+    assert folder.ended(gateway, before) == ["done"]
+    assert folder.rows(gateway, before)[-1]["server"] == "one"
+    firewall.drop(one.port)
+    passed = [folder.send(box, gateway)]
+    assert folder.ended(gateway, passed[0]) == ["done"]
+    log = folder.lines(gateway, passed[0])
+    assert log[:2] == ["S1 one TCP error connection timed out", "S10 two TCP OK"], log
+    waiting = folder.send(box, gateway, caller="1002")
+    passed.append(folder.send(box, gateway))
+    assert folder.ended(gateway, passed[1]) == ["done"]
+    assert folder.rows(gateway, passed[1])[-1]["server"] == "two"
+    assert "one" not in str(folder.lines(gateway, passed[1])), "known to be down"
+    firewall.open()
+    assert folder.ended(gateway, waiting, 40) == ["done"]
+    arrived(box, one, gateway, [before, waiting])
+    arrived(box, two, gateway, passed)
+    # The server stands again; this time whoever filters says so.
+    firewall.refuse(one.port)
+    passed.append(folder.send(box, gateway))
+    assert folder.ended(gateway, passed[2]) == ["done"]
+    log = folder.lines(gateway, passed[2])
+    assert re.match("S1 one TCP error (host unreachable|not permitted here|connection refused)",
+                    log[0]) and log[1] == "S10 two TCP OK", log
+    arrived(box, two, gateway, passed)
+
+
 @timeout(60)
 def test_first_behind_a_firewall(box):
-    """Nothing comes back: after `connect` the next; from then on it is known to be down."""
+    """The same without root: nothing comes back: after `connect` the next; from then on it is known to be down."""
     silent, two = Silent(box), mta(box, "two")
     gateway = start(box, {"one": entry(1, silent.port), "two": entry(2, two.port)}, "allow")
     first = folder.send(box, gateway)
@@ -168,3 +207,45 @@ def test_opensmtpd(box):
     assert folder.ended(gateway, after) == ["done"]
     assert folder.rows(gateway, after)[-1]["server"] == "two"
     arrived(box, two, gateway, [after])
+
+
+def told(instance):
+    """The reports that came to the operator by a Postfix, as text."""
+    mails = [email.message_from_bytes(octets, policy=email.policy.default)
+             for octets in instance.mails()]
+    return [mail.get_content() for mail in mails
+            if mail["Delivered-To"] == "operator@example.com"
+            and mail["Auto-Submitted"] == "auto-generated"]
+
+
+@timeout(90)
+def test_operator_is_told(box):
+    """S6 and S13, in Postfix's own words, in the operator's mailbox at Postfix; and a copy of each
+    fax in ours."""
+    lists = {"bad@example.com": "550 5.1.1 <bad> nobody of this name",
+             "later@example.com": "451 4.7.1 <later> not today"}
+    one = mta(box, "one", smtpd_recipient_restrictions="check_recipient_access inline:{" + ", ".join(
+        f"{{{address} = {words}}}" for address, words in lists.items()) + "}")
+    gateway = start(box, {"one": entry(1, one.port)}, "deny",
+                    report={"mail": "yes", "every": "1s"},
+                    **{"route all": {"called": "200", "to": "user@example.com"},
+                       "route bad": {"called": "201", "to": "bad@example.com"},
+                       "route later": {"called": "202", "to": "later@example.com"}})
+    refused = folder.send(box, gateway, called="201")
+    assert folder.ended(gateway, refused) == ["failed"]
+    log = folder.lines(gateway, refused)
+    assert re.match("S6 one destination error RCPT: 550 5.1.1 .*nobody of this name", log[-1]), log
+    text = wait_for("the report of S6", lambda: told(one))[0]
+    assert refused in text and "550 5.1.1" in text and "nobody of this name" in text, text
+    late = folder.send(box, gateway, called="202")
+    text = wait_for("the report of S13", lambda: len(told(one)) > 1 and told(one), 30)[1]
+    assert late in text and "451 4.7.1" in text and "not today" in text, text
+    assert "settings are probably wrong" in text, text
+    assert [d["state"] for d in folder.deliveries(gateway, late)] in (["waiting"], ["sending"])
+    assert any(r["step"] == "S13" for r in folder.rows(gateway, late))
+    assert {p.split("/")[-3] for p in gateway.mail_paths()} == set(lists), "a copy of each"
+    one.settings["smtpd_recipient_restrictions"] = ""
+    one._write_settings()
+    one.stop()
+    one.start()
+    assert folder.ended(gateway, late, 25) == ["done"], "it goes on being tried"

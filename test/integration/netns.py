@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""A network of the test's own: a namespace with nothing but loopback, a packet filter in it, and a
+resolver that never answers. Needs root and a kernel that permits it; else the test is skipped."""
+
+import ctypes
+import os
+import shutil
+import socket
+import subprocess
+
+from harness import Skip
+
+CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
+
+
+def enter():
+    """From here on this process, which runs one test, and all that it starts are alone."""
+    if os.geteuid() != 0:
+        raise Skip("a network namespace needs root")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
+        raise Skip(f"no network namespace here: {os.strerror(ctypes.get_errno())}")
+    for command in (["ip", "link", "set", "lo", "up"], ["mount", "--make-rprivate", "/"]):
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Skip(f"no network namespace here: {' '.join(command)}: {done.stderr.strip()}")
+
+
+class Firewall:
+    """firewall.drop(port): packets to it vanish, also those of connections that stand; refuse(port):
+    the sender is told that it is not permitted; open(): all pass again. Call enter() before."""
+
+    def __init__(self):
+        if shutil.which("nft") is None:
+            raise Skip("no nft here: install nftables")
+        try:
+            self._nft("add table inet test")
+            self._nft("add chain inet test in { type filter hook input priority 0; }")
+        except AssertionError as error:
+            raise Skip(f"the kernel has no packet filter for us: {error}") from None
+
+    @staticmethod
+    def _nft(rule):
+        done = subprocess.run(["nft", rule], capture_output=True, text=True)
+        assert done.returncode == 0, f"nft {rule}: {done.stderr.strip()}"
+
+    def drop(self, port):
+        self._nft(f"add rule inet test in tcp dport {port} drop")
+
+    def refuse(self, port):
+        self._nft(f"add rule inet test in tcp dport {port} reject with icmpx type admin-prohibited")
+
+    def open(self):
+        self._nft("flush chain inet test in")
+
+
+def silent_resolver(box):
+    """The only name server takes questions and gives no answer. Call enter() before."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 53))
+    box.closers.append(server.close)
+    conf = box.write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:5 attempts:3\n")
+    os.chmod(conf, 0o644)
+    subprocess.run(["mount", "--bind", conf, os.path.realpath("/etc/resolv.conf")], check=True)
+    return server
