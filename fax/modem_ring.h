@@ -24,11 +24,12 @@ struct modem_ring {
     char name[CALL_NAME_MAX];
     char called[CALL_NUMBER_MAX];             /* number that was dialled (DID) */
     char distinctive[MODEM_RING_CADENCE_MAX]; /* "1", "A"; "8-4-8" tenths of a second on and off */
-    char withheld;             /* 'P': the caller wished so; 'O': out of area; or 0 */
-    int64_t first_ms, last_ms; /* of what was heard; 0: nothing */
+    char withheld;   /* 'P': the caller wished so; 'O': out of area; or 0 */
+    bool is_ringing; /* something was heard: the two times are valid */
+    int64_t first_ms, last_ms;
 
     bool rings_are_lines; /* RING comes: DRON is not counted */
-    bool has_on;          /* a DRON since the last long pause */
+    bool pause_was_long;  /* since the last DRON: the next begins a ring */
 };
 
 enum modem_ring_event {
