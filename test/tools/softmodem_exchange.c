@@ -15,6 +15,7 @@ enum {
     FIRST_RING_MS = 200,
     OWN_ANSWER_MS = 1000,    /* the tool's fax machine answers */
     LINGER_MS = 500,         /* from the end of T.30 to hanging up */
+    UNDER_WAY_MS = 100,      /* what was said last arrives before the end of the call does */
     BETWEEN_CALLS_MS = 1000, /* on hook */
     DROP_MS = 300,
 };
@@ -32,6 +33,8 @@ struct exchange {
     int own;                 /* socket of the tool's own party; -1: both are modems */
     int64_t now_ms, idle_ms; /* of the line; when the last call ended */
     int64_t ring_ms, tell_ms, began_ms, answered_ms, done_ms;
+    int64_t hang_up_ms; /* when it is known that modem `hung_up` did; 0: none did */
+    int hung_up;
     int rings, page;          /* page: of which was told */
     struct call_options call; /* what the own party is; its words are freed at the end */
     struct terminal *terminal;
@@ -101,7 +104,7 @@ static void call_begin(struct exchange *exchange, int caller, int own)
     exchange->ring_ms = exchange->now_ms + FIRST_RING_MS;
     exchange->tell_ms = INT64_MAX;
     exchange->began_ms = exchange->now_ms;
-    exchange->answered_ms = exchange->done_ms = 0;
+    exchange->answered_ms = exchange->done_ms = exchange->hang_up_ms = 0;
     exchange->aborted = false;
     exchange->is_told = true;
 }
@@ -173,6 +176,7 @@ static void own_report(struct exchange *exchange, const char *why)
 static void call_end(struct exchange *exchange, int by, const char *why)
 {
     exchange->state = IDLE;
+    exchange->hang_up_ms = 0;
     exchange->idle_ms = exchange->now_ms;
     exchange->over++;
     event_say("over", "why", why);
@@ -222,6 +226,16 @@ static void host_answers(struct exchange *exchange, int socket)
         call_connect(exchange);
 }
 
+static void host_hangs_up(struct exchange *exchange, int socket)
+{
+    if (socket == exchange->own || exchange->hang_up_ms > 0)
+        return;
+    if (exchange->state == TALKING || (exchange->state == RINGING && socket == exchange->caller)) {
+        exchange->hung_up = socket;
+        exchange->hang_up_ms = exchange->now_ms + exchange->options->line.delay_ms + UNDER_WAY_MS;
+    }
+}
+
 static void notes_take(struct exchange *exchange)
 {
     for (int i = 0; i < 2; i++) {
@@ -229,9 +243,8 @@ static void notes_take(struct exchange *exchange)
              answer = exchange->wants_answer[i];
 
         exchange->wants_hangup[i] = exchange->wants_dial[i] = exchange->wants_answer[i] = false;
-        if (hangup && i != exchange->own &&
-            (exchange->state == TALKING || (exchange->state == RINGING && i == exchange->caller)))
-            call_end(exchange, i, i == 0 ? "modem 0 hung up" : "modem 1 hung up");
+        if (hangup)
+            host_hangs_up(exchange, i);
         if (dial)
             host_dials(exchange, i);
         if (answer)
@@ -360,6 +373,11 @@ void exchange_step(struct exchange *exchange)
 {
     exchange->now_ms += STEP_MS;
     notes_take(exchange);
+    if (exchange->hang_up_ms > 0 && exchange->now_ms >= exchange->hang_up_ms) {
+        exchange->hang_up_ms = 0;
+        call_end(exchange, exchange->hung_up,
+                 exchange->hung_up == 0 ? "modem 0 hung up" : "modem 1 hung up");
+    }
     queue_step(exchange);
     if (exchange->state == RINGING)
         ring_step(exchange);
