@@ -20,10 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "base/text.h"
 #include "fax/at_stream.h"
 #include "fax/class2_caller.h"
+#include "fax/class2_prepare.h"
 #include "fax/class2_words.h"
 #include "fax/frames.h"
 
@@ -59,8 +58,10 @@ enum {
     MODEM_MCF = 1, /* AT+FPTS=n */
     MODEM_RTN = 2,
     MODEM_RTP = 3,
+    EARLY_MS = 2000, /* no call is answered so soon: an OK still belongs to what was before */
     FDR_MOST = 3,
-    PARTIAL_PAGE = 3, /* +FET:3, PPS-NULL */
+    OK_ALONE_MS = 5000, /* an OK to AT+FDR, and nothing behind it */
+    PARTIAL_PAGE = 3,   /* +FET:3, PPS-NULL */
 };
 
 struct front_class2 {
@@ -69,16 +70,11 @@ struct front_class2 {
     struct class2_caller caller;
     enum modem_class class;
     uint8_t page_start;
-    bool ecm;
-    char own[CLASS2_STATION_MAX];
-
     enum state state;
     int left_ms; /* until the state's deadline */
     bool begun;
-    int step, wish; /* of PREPARING; what was tried of +FDCC */
-    int lost;       /* commands without an answer */
-    bool has_offer;
-    struct class2_offer offer;
+    struct class2_prepare prepare;
+    int lost; /* commands of it without an answer, one after the other */
 
     /* what the modem said of the sender */
     bool is_fax;
@@ -94,7 +90,8 @@ struct front_class2 {
     bool has_result; /* and the OK or ERROR behind them */
     bool was_bad;    /* ERROR: the modem would answer RTN */
     int status;      /* +FPTS, what the modem would answer */
-    int fdr_count;
+    int fdr_count;   /* AT+FDR for the same page */
+    bool ok_alone;   /* that got no more than an OK */
     size_t octets;
 };
 
@@ -140,72 +137,25 @@ static void fail(struct front_class2 *front, const char *why)
 
 /* ---- before the call ------------------------------------------------------------------------ */
 
-/* The next command of the set-up; optional ones are skipped when there is nothing to say. False
- * when all are through. */
-static bool prepare(struct front_class2 *front)
-{
-    char text[64];
-
-    switch (front->step++) {
-    case 0: send_text(front, "AT+FCR=1"); return true; /* ready to receive; the default is no */
-    case 1:
-        if (front->own[0] == '\0')
-            return prepare(front);
-        snprintf(text, sizeof text, "=\"%s\"", front->own);
-        send_command(front, CLASS2_OWN_STATION, text);
-        return true;
-    case 2: send_command(front, CLASS2_CAPABILITIES, "=?"); return true;
-    case 3: {
-        char wish[CLASS2_WISH_MAX];
-
-        class2_wish(wish, front->has_offer ? &front->offer : NULL, front->class,
-                    front->ecm && front->wish == 0);
-        snprintf(text, sizeof text, "=%s", front->wish == 2 ? "1,3,0,2,0,0,0,0" : wish);
-        send_command(front, CLASS2_CAPABILITIES, text);
-        return true;
-    }
-    case 4: send_command(front, CLASS2_BIT_ORDER, "=0"); return true;
-    case 5:
-        if (front->class < MODEM_CLASS_2_0)
-            return false;
-        send_text(front, "AT+FNR=1,1,1,0"); /* else it reports nothing (T.32 8.5.1.11) */
-        return true;
-    default: return false;
-    }
-}
-
 static void prepare_next(struct front_class2 *front)
 {
-    enter(front, PREPARING, COMMAND_MS);
-    if (prepare(front))
+    char command[CLASS2_COMMAND_MAX];
+
+    if (!class2_prepare_next(&front->prepare, command))
         return;
-    enter(front, ANSWERING, ANSWER_MS);
-    send_text(front, "ATA");
+    send_text(front, command);
+    if (strcmp(command, "ATA") == 0)
+        enter(front, ANSWERING, ANSWER_MS);
+    else
+        enter(front, PREPARING, COMMAND_MS);
 }
 
-static void line_while_preparing(struct front_class2 *front, enum class2_word word,
-                                 const char *line)
+static void line_while_preparing(struct front_class2 *front, const char *line)
 {
-    switch (word) {
-    case CLASS2_ERROR:
-        front->lost = 0;
-        if (front->step == 4 && front->wish < 2) { /* +FDCC: another wish */
-            front->wish++;
-            front->step--;
-        }
-        prepare_next(front);
-        break;
-    case CLASS2_OK:
-        front->lost = 0;
-        prepare_next(front);
-        break;
-    case CLASS2_CAPABILITIES:
-    case CLASS2_OTHER:
-        if (front->step == 3 && class2_offer_read(&front->offer, line))
-            front->has_offer = true;
-        break;
-    default: break;
-    }
+    if (!class2_prepare_line(&front->prepare, line))
+        return;
+    front->lost = 0;
+    prepare_next(front);
 }
 
 /* ---- phase B -------------------------------------------------------------------------------- */
@@ -237,23 +187,26 @@ static void take_report(struct front_class2 *front, enum class2_word word, const
 /* Whatever can end a call at any time. False: it was something else. */
 static bool line_ends_call(struct front_class2 *front, enum class2_word word, const char *arguments)
 {
-    const char *why;
+    const char *why = NULL;
+    bool is_fax = front->is_fax || front->has_parameters;
 
     switch (word) {
     case CLASS2_HANGUP:
         why = class2_hangup_text(arguments);
-        fail(front, why != NULL ? why : "the sender hung up before the end");
-        return true;
+        if (why == NULL)
+            why = "the sender hung up before the end";
+        break;
     case CLASS2_GONE:
-        fail(front, front->is_fax ? "the line broke"
-                                  : "no fax machine was there: the modem gave NO CARRIER");
-        return true;
+        why = is_fax ? "the line broke" : "no fax machine was there: the modem gave NO CARRIER";
+        break;
     case CLASS2_DATA:
-        fail(front, "a data call: if that was not meant, set the modem to fax only (AT+FAA=0)");
-        return true;
-    case CLASS2_VOICE: fail(front, "a voice call: no fax machine was there"); return true;
+        why = "a data call: if that was not meant, set the modem to fax only (AT+FAA=0)";
+        break;
+    case CLASS2_VOICE: why = "a voice call: no fax machine was there"; break;
     default: return false;
     }
+    fail(front, why);
+    return true;
 }
 
 /* The core gets what a sender would have said. False: it cannot be, and the call is ending. */
@@ -276,7 +229,8 @@ static bool begin_document(struct front_class2 *front)
 static void send_fdr(struct front_class2 *front)
 {
     front->caller.answer = FCF_NULL;
-    front->ended = false;
+    front->ended = front->ok_alone = false;
+    front->fdr_count++;
     enter(front, WAITING, WAIT_MS);
     send_text(front, "AT+FDR");
 }
@@ -284,32 +238,27 @@ static void send_fdr(struct front_class2 *front)
 static void line_while_answering(struct front_class2 *front, enum class2_word word,
                                  const char *arguments)
 {
+    bool is_result = word == CLASS2_OK || word == CLASS2_ERROR;
+
+    if (is_result && !front->is_fax && !front->has_parameters &&
+        front->left_ms > ANSWER_MS - EARLY_MS && (word == CLASS2_OK || front->lost > 0))
+        return; /* to a command that we had given up */
+    if (word == CLASS2_CONNECT)
+        word = CLASS2_DATA;
     if (line_ends_call(front, word, arguments))
         return;
-    front->left_ms = ANSWER_MS;
     take_report(front, word, arguments);
-    switch (word) {
-    case CLASS2_CONNECT:
-        fail(front, "a data call: if that was not meant, set the modem to fax only (AT+FAA=0)");
-        break;
-    case CLASS2_ERROR:
-        if (!front->asked) {
-            fail(front, "the modem refused to answer (ATA gave ERROR): faxpost modem probe");
-            break;
-        }
-        /* fall through */
-    case CLASS2_OK:
-        if (!front->has_parameters && !front->asked) {
-            front->asked = true;
-            send_command(front, CLASS2_PARAMETERS, "?");
-            break;
-        }
-        if (front->training_due && !begin_document(front))
-            break;
-        front->fdr_count = 0;
-        send_fdr(front);
-        break;
-    default: break;
+    if (word == CLASS2_ERROR && !front->asked) {
+        fail(front, "the modem refused to answer (ATA gave ERROR): see faxpost modem probe");
+    } else if (is_result && !front->has_parameters && !front->asked) {
+        front->asked = true; /* reports may be off; T.32 modems remember the last DCS */
+        enter(front, ANSWERING, COMMAND_MS);
+        send_command(front, CLASS2_PARAMETERS, "?");
+    } else if (is_result) {
+        if (!front->training_due || begin_document(front))
+            send_fdr(front);
+    } else if (word != CLASS2_OTHER) {
+        front->left_ms = ANSWER_MS;
     }
 }
 
@@ -330,6 +279,7 @@ static void begin_page(struct front_class2 *front)
         front->octets = 0;
     }
     front->is_partial = false;
+    front->fdr_count = 0;
     front->status = MODEM_MCF;
     front->has_result = front->was_bad = false;
     enter(front, PAGE, front->parameters.value[CLASS2_EC] > 0 ? DATA_ECM_MS : DATA_MS);
@@ -381,21 +331,29 @@ static void end_page(struct front_class2 *front, int next)
 static void line_after_page(struct front_class2 *front, enum class2_word word,
                             const char *arguments)
 {
-    if (word == CLASS2_PAGE_STATUS) {
-        front->status = class2_number(arguments);
-    } else if (word == CLASS2_PAGE_END) {
-        end_page(front, class2_number(arguments));
-        if (front->has_result) /* an OK came before the reports: another may follow */
-            front->has_result = false;
+    switch (word) {
+    case CLASS2_PAGE_STATUS: front->status = class2_number(arguments); break;
+    case CLASS2_PAGE_END:
+        front->has_result = false; /* some give one OK to the data, another to the reports */
         front->left_ms = AFTER_MS;
-    } else if (word == CLASS2_OK || word == CLASS2_ERROR) {
+        end_page(front, class2_number(arguments));
+        break;
+    case CLASS2_OK:
+    case CLASS2_ERROR:
         front->has_result = true;
         front->was_bad = word == CLASS2_ERROR;
         if (!front->ended)
             front->left_ms = NO_REPORT_MS;
-    } else {
-        line_ends_call(front, word, arguments);
+        break;
+    default: line_ends_call(front, word, arguments);
     }
+}
+
+/* The end of the call, as good as the core thinks it is. */
+static void hang_up(struct front_class2 *front)
+{
+    enter(front, OVER, 0);
+    class2_caller_hangup(&front->caller);
 }
 
 static void line_while_waiting(struct front_class2 *front, enum class2_word word,
@@ -404,25 +362,25 @@ static void line_while_waiting(struct front_class2 *front, enum class2_word word
     take_report(front, word, arguments);
     switch (word) {
     case CLASS2_CONNECT: begin_page(front); break;
-    case CLASS2_OK: /* no page: after the last one that is the end, else ask once more */
-        if (front->caller.command != FCF_EOP && ++front->fdr_count < FDR_MOST) {
-            send_fdr(front);
-            break;
-        }
-        /* fall through */
-    case CLASS2_HANGUP:
-        if (word == CLASS2_HANGUP && class2_hangup_text(arguments) != NULL) {
-            line_ends_call(front, word, arguments);
-            break;
-        }
-        enter(front, OVER, 0);
-        class2_caller_hangup(&front->caller);
+    case CLASS2_OK: /* late, to the page before; or there is no page and +FHNG will follow */
+        front->ok_alone = true;
+        front->left_ms = OK_ALONE_MS;
         break;
     case CLASS2_ERROR:
         fail(front, front->octets > 0 ? "the modem refused to go on with the next page"
                                       : "the modem refused to receive (AT+FDR gave ERROR)");
         break;
-    default: line_ends_call(front, word, arguments);
+    case CLASS2_HANGUP:
+        if (class2_hangup_text(arguments) == NULL)
+            hang_up(front);
+        else
+            line_ends_call(front, word, arguments);
+        break;
+    default:
+        if (!line_ends_call(front, word, arguments) && word != CLASS2_OTHER) {
+            front->ok_alone = false;
+            front->left_ms = WAIT_MS;
+        }
     }
 }
 
@@ -524,7 +482,7 @@ static void on_line(void *user, const char *line)
 
     session_trace_modem(front->base.session, "modem <", line);
     switch (front->state) {
-    case PREPARING: line_while_preparing(front, word, line); break;
+    case PREPARING: line_while_preparing(front, line); break;
     case ANSWERING: line_while_answering(front, word, arguments); break;
     case WAITING: line_while_waiting(front, word, arguments); break;
     case AFTER: line_after_page(front, word, arguments); break;
@@ -557,6 +515,18 @@ static void class2_pump(struct front *base, bool on_worker)
     class2_caller_on_worker(&front->caller);
 }
 
+static void expire_waiting(struct front_class2 *front)
+{
+    if (front->ok_alone && front->caller.command == FCF_EOP) {
+        hang_up(front);
+    } else if (front->ok_alone && front->fdr_count < FDR_MOST) {
+        send_fdr(front);
+    } else {
+        send_octet(front, AT_CAN, "CAN");
+        fail(front, "the modem fell silent while a page was expected");
+    }
+}
+
 /* The state took too long. */
 static void expire(struct front_class2 *front)
 {
@@ -565,16 +535,20 @@ static void expire(struct front_class2 *front)
         if (++front->lost < COMMANDS_LOST_MOST)
             prepare_next(front);
         else
-            fail(front, "the modem does not answer to commands: is it switched on? faxpost modem "
-                        "probe");
+            fail(front, "the modem does not answer to commands: is it switched on? See faxpost "
+                        "modem probe");
         break;
     case ANSWERING:
-    case WAITING:
+        if (front->asked) {
+            send_fdr(front);
+            break;
+        }
         send_octet(front, AT_CAN, "CAN");
         fail(front, front->is_fax || front->has_parameters
                         ? "the modem fell silent while a page was expected"
                         : "no fax machine was there, and the modem did not say so");
         break;
+    case WAITING: expire_waiting(front); break;
     case PAGE:
         send_octet(front, AT_CAN, "CAN");
         fail(front, "the modem fell silent in the middle of a page");
@@ -671,17 +645,6 @@ static const struct front_ops ops = {
     .describe = class2_describe,
 };
 
-/* A station's name is sent between quotes: only what T.30 table 3 has. */
-static void take_own_station(char out[CLASS2_STATION_MAX], const char *station)
-{
-    size_t n = 0;
-
-    for (; station != NULL && *station != '\0' && n < CLASS2_STATION_MAX - 1; station++)
-        if (strchr("+0123456789 ", *station) != NULL)
-            out[n++] = *station;
-    out[n] = '\0';
-}
-
 struct front *front_class2_new(struct session *session, const struct session_settings *settings)
 {
     struct front_class2 *front = calloc(1, sizeof *front);
@@ -693,8 +656,7 @@ struct front *front_class2_new(struct session *session, const struct session_set
     front->base = (struct front){.ops = &ops, .session = session, .patience_ms = PATIENCE_MS};
     front->class = settings->modem.class;
     front->page_start = settings->modem.page_start != 0 ? settings->modem.page_start : 0x12;
-    front->ecm = settings->ecm;
-    take_own_station(front->own, settings->station);
+    class2_prepare_init(&front->prepare, front->class, settings->station, settings->ecm);
     at_stream_init(&front->stream, &hooks);
     if (!class2_caller_init(&front->caller, session, settings->modem.bit_order)) {
         class2_free(&front->base);
