@@ -33,19 +33,14 @@ static void calls_add(struct call_shared *shared, int change)
 }
 
 void call_init(struct call *call, const struct call_driver *driver, struct call_shared *shared,
-               const struct receive_settings *settings, const struct call_line *line,
-               int references)
+               const struct call_limits *limits, const struct call_line *line, int references)
 {
     atomic_init(&call->references, references);
     call->driver = driver;
     call->shared = shared;
     call->ecm = line->ecm;
     call->trace = line->trace;
-    call->pages_max = settings->pages_max;
-    call->rows_max = settings->rows_max;
-    call->session_ms_max = settings->session_ms_max;
-    call->stall_ms_max = settings->stall_ms_max;
-    call->free_bytes_min = settings->free_bytes_min;
+    call->limits = *limits;
     call->info.started_ms = clock_wall_ms();
     fax_id_new(call->info.fax_id, call->info.started_ms);
     text_copy(call->fax_id, sizeof call->fax_id, call->info.fax_id);
@@ -80,10 +75,10 @@ struct session_settings call_session_settings(const struct call *call)
     return (struct session_settings){
         .station = call->info.own_station,
         .ecm = call->ecm,
-        .pages_max = call->pages_max,
-        .rows_max = call->rows_max,
-        .session_ms_max = call->session_ms_max,
-        .stall_ms_max = call->stall_ms_max,
+        .pages_max = call->limits.pages_max,
+        .rows_max = call->limits.rows_max,
+        .session_ms_max = call->limits.session_ms_max,
+        .stall_ms_max = call->limits.stall_ms_max,
     };
 }
 
@@ -138,10 +133,12 @@ void call_go_away(struct call *call)
 }
 
 /* The session is over and nothing of it is out any more: the last work is a disk worker's. */
-static void finish_if_done(struct call *call)
+static bool finish_if_done(struct call *call)
 {
-    if (call->is_over && call->stores_out == 0 && !call->info_is_out)
-        workers_submit(call->shared->workers, &call->life_job, WORKER_FINISH, call);
+    if (!call->is_over || call->stores_out != 0 || call->info_is_out)
+        return false;
+    workers_submit(call->shared->workers, &call->life_job, WORKER_FINISH, call);
+    return true;
 }
 
 void call_worked(struct call *call, int stores)
@@ -150,7 +147,7 @@ void call_worked(struct call *call, int stores)
     call->stores_out += stores;
 }
 
-void call_stored(struct call *call, uint32_t generation, int number, bool unconfirmed, int error)
+bool call_stored(struct call *call, uint32_t generation, int number, bool unconfirmed, int error)
 {
     call->stores_out--;
     if (!unconfirmed) {
@@ -158,13 +155,13 @@ void call_stored(struct call *call, uint32_t generation, int number, bool unconf
             call->stored_most = number;
         session_post_stored(call->session, generation, error);
     }
-    finish_if_done(call);
+    return finish_if_done(call);
 }
 
-void call_info_written(struct call *call)
+bool call_info_written(struct call *call)
 {
     call->info_is_out = false;
-    finish_if_done(call);
+    return finish_if_done(call);
 }
 
 /* ---- the end -----------------------------------------------------------------------------------
@@ -187,8 +184,8 @@ bool call_is_stuck(const struct call *call, int64_t now_ms)
     return true;
 }
 
-void call_over(struct call *call)
+bool call_over(struct call *call)
 {
     call->is_over = true;
-    finish_if_done(call);
+    return finish_if_done(call);
 }

@@ -62,10 +62,8 @@ struct call {
     /* Constant from call_init() on. */
     const struct call_driver *driver;
     struct call_shared *shared;
-    int64_t free_bytes_min;
+    struct call_limits limits;
     bool ecm, trace;
-    int pages_max, rows_max;
-    int64_t session_ms_max, stall_ms_max;
     char fax_id[FAX_ID_MAX], call_ref[CALL_PEER_MAX]; /* call_ref: set before the chain begins */
 
     /* The owner's. */
@@ -99,8 +97,7 @@ struct call_line {
 /* Fills a call that is zeroed, with `references` references, one of them the chain's. It counts as
  * living until call_unref() frees it. */
 void call_init(struct call *call, const struct call_driver *driver, struct call_shared *shared,
-               const struct receive_settings *settings, const struct call_line *line,
-               int references);
+               const struct call_limits *limits, const struct call_line *line, int references);
 
 void call_ref(struct call *call);
 void call_unref(struct call *call); /* NULL is fine */
@@ -127,13 +124,14 @@ void call_hang_up(struct call *call, const char *why, int64_t now_ms);
 /* True when the session was told to end long ago and does not: it is to be given up. Logged. */
 bool call_is_stuck(const struct call *call, int64_t now_ms);
 
-/* The session is over: when the last store and writing are back the call goes to a worker for the
- * last time. */
-void call_over(struct call *call);
-
-/* Back from the workers. */
+/* Back from the workers: the session. */
 void call_worked(struct call *call, int stores);
-void call_stored(struct call *call, uint32_t generation, int number, bool unconfirmed, int error);
-void call_info_written(struct call *call);
+
+/* The session is over; a page is stored or not; call.ini is written. True when this was the last
+ * thing that was out: the call has gone to a worker for the last time and is not this thread's any
+ * more. */
+bool call_over(struct call *call);
+bool call_stored(struct call *call, uint32_t generation, int number, bool unconfirmed, int error);
+bool call_info_written(struct call *call);
 
 #endif

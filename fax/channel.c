@@ -105,7 +105,7 @@ int channel_new(struct channel **out, struct call_shared *shared,
     }
     atomic_init(&channel->is_acknowledged, false);
     channel->fd = fd;
-    call_init(&channel->call, &driver, shared, settings,
+    call_init(&channel->call, &driver, shared, &settings->limits,
               &(struct call_line){line->name, line->station, line->ecm, line->trace}, 2);
     *out = channel;
     return 0;

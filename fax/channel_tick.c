@@ -175,7 +175,7 @@ static void channel_over(struct media_thread *thread, struct channel *channel)
 /* A caller that vanished without a word, and a session that does not end. True: it is over. */
 static bool watch(struct channel *channel, int64_t now_ms)
 {
-    if (now_ms - channel->packet_ms > channel->call.stall_ms_max)
+    if (now_ms - channel->packet_ms > channel->call.limits.stall_ms_max)
         call_hang_up(&channel->call, "no media came any more", now_ms);
     return call_is_stuck(&channel->call, now_ms);
 }

@@ -13,12 +13,14 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "fax/channel.h"
+#include "fax/line_modem.h"
 #include "fax/line_sip.h"
 
 enum { PATIENCE_MS = 10000 };
 
 struct receive {
     struct call_shared shared;
+    struct line_modems *modems;
     char *state_dir; /* as at the start: a folder is not changed under live calls */
 };
 
@@ -51,6 +53,7 @@ static int workers_and_media_start(struct receive *receive, const struct receive
 
 static void receive_free(struct receive *receive)
 {
+    line_modems_stop(receive->modems);
     media_stop(receive->shared.media);
     workers_stop(receive->shared.workers);
     pthread_cond_destroy(&receive->shared.calls_changed);
@@ -59,11 +62,35 @@ static void receive_free(struct receive *receive)
     free(receive);
 }
 
-int receive_start(struct receive **out, const struct conf *conf, const struct receive_hooks *hooks)
+static void models_problem(void *user, const char *file, int line, const char *what)
+{
+    (void)user;
+    log_error("settings wrong file=%s line=%d: %s", LOG_ESCAPED(file), line, what);
+}
+
+/* All lines; settings are the SIP thread's from here on, also after an error. */
+static int lines_start(struct receive *receive, struct receive_settings *settings,
+                       const struct conf *modems)
+{
+    struct modem_models *models = NULL;
+    struct line_sip *lines; /* stands in shared from before its thread runs */
+    int rc = modem_models_read(&models, modems, models_problem, NULL);
+
+    if (rc == 0)
+        rc = line_modems_start(&receive->modems, &receive->shared, settings, models);
+    modem_models_unref(models);
+    if (rc != 0)
+        receive_settings_free(settings);
+    else
+        rc = line_sip_start(&lines, &receive->shared, settings);
+    return rc;
+}
+
+int receive_start(struct receive **out, const struct conf *conf, const struct conf *modems,
+                  const struct receive_hooks *hooks)
 {
     struct receive *receive = calloc(1, sizeof *receive);
     struct receive_settings *settings = NULL;
-    struct line_sip *lines; /* stands in shared from before its thread runs */
     int rc;
 
     if (receive == NULL)
@@ -83,8 +110,8 @@ int receive_start(struct receive **out, const struct conf *conf, const struct re
     rc = receive->state_dir == NULL ? ERROR_MEMORY : workers_and_media_start(receive, settings);
     if (rc != 0)
         goto out;
-    rc = line_sip_start(&lines, &receive->shared, settings);
-    settings = NULL; /* handed over, also when it failed */
+    rc = lines_start(receive, settings, modems);
+    settings = NULL;
 out:
     receive_settings_free(settings);
     if (rc != 0)
@@ -94,23 +121,36 @@ out:
     return rc;
 }
 
-void receive_reload(struct receive *receive, const struct conf *conf)
+void receive_reload(struct receive *receive, const struct conf *conf, const struct conf *modems)
 {
-    struct receive_settings *settings;
+    struct receive_settings *settings = NULL;
+    struct modem_models *models = NULL;
     int rc = receive_settings_read(&settings, conf);
 
+    if (rc == 0)
+        rc = modem_models_read(&models, modems, models_problem, NULL);
     if (rc != 0) {
         log_error("lines keep their old settings: %s", error_text(rc));
+        receive_settings_free(settings);
         return;
     }
     if (strcmp(settings->state_dir, receive->state_dir) != 0)
         log_warning("[gateway] state_dir takes effect at the next start of faxpostd");
+    (void)line_modems_reload(receive->modems, settings, models); /* logged, line by line */
+    modem_models_unref(models);
     line_sip_reload(receive->shared.lines, settings);
+}
+
+void receive_port(struct receive *receive, const char *line, int fd, const char *usb_id,
+                  const char *why)
+{
+    line_modems_port(receive->modems, line, fd, usb_id, why);
 }
 
 void receive_drain(struct receive *receive)
 {
     line_sip_drain(receive->shared.lines);
+    line_modems_drain(receive->modems);
 }
 
 int receive_calls(const struct receive *receive)
@@ -146,6 +186,7 @@ void receive_stop(struct receive *receive)
     if (receive == NULL)
         return;
     line_sip_hang_up(receive->shared.lines);
+    line_modems_hang_up(receive->modems);
     wait_for_calls(&receive->shared);
     line_sip_stop(receive->shared.lines);
     receive_free(receive);

@@ -97,6 +97,34 @@ static int line_read(struct line_settings *line, const struct conf *conf, const 
     return line_read_network(line, conf, name);
 }
 
+/* The names of choices stand in the order of their enums in base/conf_keys.c. */
+static int modem_read(struct modem_line_settings *line, const struct conf *conf, const char *name)
+{
+    if (!text_copy(line->name, sizeof line->name, name))
+        return complain(conf, name, "type", "the name of the line is too long");
+    if (!text_copy(line->device, sizeof line->device, conf_text(conf, "line", name, "device")) ||
+        line->device[0] != '/')
+        return complain(conf, name, "device", "write the path of a serial port, as /dev/ttyS0");
+    if (!text_copy(line->station, 21, conf_text(conf, "line", name, "station")))
+        return complain(conf, name, "station", "an identity has at most 20 characters");
+    if (!text_copy(line->called, sizeof line->called, conf_text(conf, "line", name, "called")))
+        return complain(conf, name, "called", "a number has at most 63 characters");
+    if (!text_copy(line->init, sizeof line->init, conf_text(conf, "line", name, "init")))
+        return complain(conf, name, "init", "the commands are too long");
+    if (!text_copy(line->caller_id, sizeof line->caller_id,
+                   conf_text(conf, "line", name, "caller_id")))
+        return complain(conf, name, "caller_id", "the command is too long");
+    line->port.speed = (int)conf_number(conf, "line", name, "speed");
+    line->port.flow = (enum serial_flow)conf_choice(conf, "line", name, "flow");
+    line->class = (enum modem_class)conf_choice(conf, "line", name, "class");
+    line->rings = (int)conf_number(conf, "line", name, "rings");
+    line->ecm = conf_bool(conf, "line", name, "ecm");
+    line->trace = conf_bool(conf, "line", name, "trace");
+    return 0;
+}
+
+enum line_type { LINE_TYPE_SIP, LINE_TYPE_MODEM };
+
 static int lines_read(struct receive_settings *settings, const struct conf *conf)
 {
     const char *name;
@@ -106,11 +134,15 @@ static int lines_read(struct receive_settings *settings, const struct conf *conf
     while (conf_section_name(conf, "line", count) != NULL)
         count++;
     settings->lines = calloc(count + 1, sizeof *settings->lines);
-    if (settings->lines == NULL)
+    settings->modems = calloc(count + 1, sizeof *settings->modems);
+    if (settings->lines == NULL || settings->modems == NULL)
         return ERROR_MEMORY;
     for (size_t i = 0; i < count; i++) {
         name = conf_section_name(conf, "line", i);
-        rc = line_read(&settings->lines[settings->line_count++], conf, name);
+        if (conf_choice(conf, "line", name, "type") == LINE_TYPE_SIP)
+            rc = line_read(&settings->lines[settings->line_count++], conf, name);
+        else
+            rc = modem_read(&settings->modems[settings->modem_count++], conf, name);
         if (rc != 0)
             return rc;
     }
@@ -141,11 +173,11 @@ int receive_settings_read(struct receive_settings **out, const struct conf *conf
         goto out;
     }
     settings->sessions_max = (int)conf_number(conf, "limits", NULL, "sessions");
-    settings->session_ms_max = conf_number(conf, "limits", NULL, "session_seconds");
-    settings->pages_max = (int)conf_number(conf, "limits", NULL, "pages");
-    settings->rows_max = (int)conf_number(conf, "limits", NULL, "rows");
-    settings->stall_ms_max = conf_number(conf, "limits", NULL, "stall");
-    settings->free_bytes_min = conf_number(conf, "spool", NULL, "min_free");
+    settings->limits.session_ms_max = conf_number(conf, "limits", NULL, "session_seconds");
+    settings->limits.pages_max = (int)conf_number(conf, "limits", NULL, "pages");
+    settings->limits.rows_max = (int)conf_number(conf, "limits", NULL, "rows");
+    settings->limits.stall_ms_max = conf_number(conf, "limits", NULL, "stall");
+    settings->limits.free_bytes_min = conf_number(conf, "spool", NULL, "min_free");
     settings->media_threads =
         thread_count(conf_number(conf, "limits", NULL, "media_threads"), 1, 8);
     settings->page_workers = thread_count(conf_number(conf, "limits", NULL, "page_workers"), 2, 4);
@@ -180,6 +212,7 @@ void receive_settings_free(struct receive_settings *settings)
     for (size_t i = 0; i < settings->line_count; i++)
         line_settings_clear(&settings->lines[i]);
     free(settings->lines);
+    free(settings->modems);
     free(settings->state_dir);
     free(settings);
 }

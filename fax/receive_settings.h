@@ -12,8 +12,16 @@
 #include <stdint.h>
 
 #include "base/conf.h"
+#include "fax/modem_models.h"
 #include "fax/net.h"
+#include "fax/serial.h"
 #include "spool/call_info.h"
+
+/* Of each call, whatever line it comes over. */
+struct call_limits {
+    int pages_max, rows_max;
+    int64_t session_ms_max, stall_ms_max, free_bytes_min;
+};
 
 enum t38_policy { T38_ASK, T38_ACCEPT, T38_NEVER };
 
@@ -31,13 +39,31 @@ struct line_settings {
     int calls_max;         /* 0: no limit of its own */
 };
 
+enum { MODEM_LINES_MAX = 128, MODEM_INIT_MAX = 512 };
+
+/* A [line] of type modem. */
+struct modem_line_settings {
+    char name[CALL_NAME_MAX];
+    char station[CALL_IDENT_MAX];
+    char called[CALL_NUMBER_MAX]; /* the line's own number */
+    char device[SERIAL_PATH_MAX];
+    char init[MODEM_INIT_MAX];         /* "": none */
+    char caller_id[MODEM_COMMAND_MAX]; /* "": the model's */
+    struct serial_settings port;
+    enum modem_class class;
+    int rings; /* answer at the n-th */
+    bool ecm, trace;
+};
+
 struct receive_settings {
     char *state_dir; /* owned */
-    int sessions_max, pages_max, rows_max;
-    int64_t session_ms_max, stall_ms_max, free_bytes_min;
+    int sessions_max;
+    struct call_limits limits;
     int media_threads, page_workers;
     struct line_settings *lines; /* owned; type = sip only */
     size_t line_count;
+    struct modem_line_settings *modems; /* owned; type = modem only */
+    size_t modem_count;
 };
 
 /* ERROR_CONFIG (logged with file and line), ERROR_MEMORY. */

@@ -220,7 +220,7 @@ static int check_space(const struct call *call)
         return error_from_errno(errno);
     }
     free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
-    if (free_bytes >= call->free_bytes_min)
+    if (free_bytes >= call->limits.free_bytes_min)
         return 0;
     log_alert("call refused fax=%s: only %lld MB free for the state folder, [spool] min_free asks "
               "for more",

@@ -140,6 +140,12 @@ static void message_came(struct side *side, struct role_message *message)
         if (side->started && actions->reload_result != NULL)
             actions->reload_result((int)message->number, message->text);
         break;
+    case ROLE_PORT:
+        if (message->fd_count <= 1 && side->started && actions->port != NULL) {
+            actions->port(message->fd_count == 1 ? message->fd[0] : -1, message->text);
+            message->fd_count = 0;
+        }
+        break;
     case ROLE_STOP: side->ends = true; break;
     default: log_error("unknown message of type %d from the supervisor", (int)message->type);
     }

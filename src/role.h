@@ -25,6 +25,7 @@ enum role_message_type {
     ROLE_DRAIN,         /* take nothing new */
     ROLE_STOP,          /* end in order */
     ROLE_RELOAD_RESULT, /* number: 0 or an error; text: problems, a line each */
+    ROLE_PORT,          /* a modem's port; text: line TAB usb id TAB why; a descriptor, or none */
     /* from a role */
     ROLE_READY,
     ROLE_FAILED, /* text: why it cannot start; it ends */
@@ -34,6 +35,8 @@ enum role_message_type {
     ROLE_REFUSED,       /* text: why they are not */
     ROLE_RELOAD,        /* the operator asks for a reload */
     ROLE_COMPOSE_STUCK, /* compose does not answer: give deliver a new one */
+    ROLE_PORT_WANTED,   /* text: name of a modem line */
+    ROLE_PORT_CLOSED,   /* the same */
     ROLE_MESSAGE_TYPES,
 };
 
@@ -72,6 +75,7 @@ struct role_actions {
     int (*reload)(const struct settings *settings);
     void (*compose_socket)(int fd); /* fd is the action's */
     void (*reload_result)(int error, const char *text);
+    void (*port)(int fd, const char *text); /* ROLE_PORT; fd is the action's, -1: none */
     void (*running)(void);
     void (*drain)(void);
     void (*stop)(void); /* also after a failed start */

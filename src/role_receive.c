@@ -3,13 +3,17 @@
  * role_receive.c - the telephone side in its process: fax/receive.h, with the number of live calls
  * told to the supervisor.
  */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/thread.h"
 #include "fax/receive.h"
+#include "fax/serial.h"
+#include "spool/call_info.h"
 #include "src/role.h"
 
 /* The main thread's; wake is also written by the hook, from any thread. */
@@ -34,16 +38,47 @@ static void wake_ready(void *user, uint32_t events)
     role_tell(ROLE_CALLS, receive_calls(self.receive), NULL);
 }
 
+/* The supervisor opens ports: privilege.h. */
+static void port_wanted(void *user, const char *line)
+{
+    (void)user;
+    role_tell(ROLE_PORT_WANTED, 0, line);
+}
+
+static void port_closed(void *user, const char *line)
+{
+    (void)user;
+    role_tell(ROLE_PORT_CLOSED, 0, line);
+}
+
+static void port(int fd, const char *text)
+{
+    char line[CALL_NAME_MAX], usb_id[SERIAL_USB_ID_MAX];
+    const char *usb = strchr(text, '\t');
+    const char *why = usb != NULL ? strchr(usb + 1, '\t') : NULL;
+
+    if (why == NULL || (size_t)(usb - text) >= sizeof line || (size_t)(why - usb) > sizeof usb_id) {
+        log_error("malformed answer for a port from the supervisor");
+        serial_close(fd);
+        return;
+    }
+    snprintf(line, sizeof line, "%.*s", (int)(usb - text), text);
+    snprintf(usb_id, sizeof usb_id, "%.*s", (int)(why - usb - 1), usb + 1);
+    receive_port(self.receive, line, fd, usb_id, why + 1);
+}
+
 static int start(struct loop *loop, const struct settings *settings)
 {
-    const struct receive_hooks hooks = {.calls_changed = calls_changed};
+    const struct receive_hooks hooks = {
+        .calls_changed = calls_changed, .port_wanted = port_wanted, .port_closed = port_closed};
     int error;
 
     self.loop = loop;
     self.wake = (struct loop_watch){thread_wake_new(), wake_ready, NULL};
     if (self.wake.fd < 0)
         return self.wake.fd;
-    error = receive_start(&self.receive, settings->file[SETTINGS_FAXPOST], &hooks);
+    error = receive_start(&self.receive, settings->file[SETTINGS_FAXPOST],
+                          settings->file[SETTINGS_MODEMS], &hooks);
     if (error < 0)
         return error;
     return loop_add(loop, &self.wake, EPOLLIN);
@@ -51,7 +86,7 @@ static int start(struct loop *loop, const struct settings *settings)
 
 static int reload(const struct settings *settings)
 {
-    receive_reload(self.receive, settings->file[SETTINGS_FAXPOST]);
+    receive_reload(self.receive, settings->file[SETTINGS_FAXPOST], settings->file[SETTINGS_MODEMS]);
     return 0;
 }
 
@@ -75,6 +110,7 @@ static void stop(void)
 const struct role_actions role_receive_actions = {
     .start = start,
     .reload = reload,
+    .port = port,
     .drain = drain,
     .stop = stop,
 };

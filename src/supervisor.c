@@ -28,6 +28,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "src/child.h"
+#include "src/ports.h"
 #include "src/role.h"
 
 enum {
@@ -56,6 +57,7 @@ struct supervisor {
     struct settings *settings;
     struct loop *loop;
     struct child child[ROLE_COUNT];
+    struct ports ports;
     struct loop_watch signals;
     enum phase phase;
     int64_t drain_until_ms;
@@ -280,6 +282,25 @@ static void phase_check(struct supervisor *s)
         phase_next(s);
 }
 
+/* ---- ports of modems --------------------------------------------------------------------------
+ */
+
+/* A role is answered in any case: it asks again when it likes. */
+static void port_wanted(struct supervisor *s, struct child *child, const char *line)
+{
+    char usb_id[SERIAL_USB_ID_MAX], why[SERIAL_WHY_MAX];
+    char text[ROLE_TEXT_MAX];
+    int fd = ports_open(&s->ports, s->settings, line, usb_id, why);
+
+    snprintf(text, sizeof text, "%s\t%s\t%s", line, usb_id, why);
+    if (role_send(child->channel, ROLE_PORT, 0, text, &fd, fd >= 0) < 0) {
+        log_error("port cannot be handed over line=%s", LOG_ESCAPED(line));
+        ports_close(&s->ports, line);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
 /* ---- what roles say ---------------------------------------------------------------------------
  */
 
@@ -340,6 +361,14 @@ static void message_came(struct supervisor *s, struct child *child, struct role_
             log_error("compose does not answer deliver: it is started again");
             kill(s->child[ROLE_COMPOSE].pid, SIGKILL);
         }
+        break;
+    case ROLE_PORT_WANTED:
+        if (child->role == ROLE_RECEIVE && strchr(message->text, '\t') == NULL)
+            port_wanted(s, child, message->text);
+        break;
+    case ROLE_PORT_CLOSED:
+        if (child->role == ROLE_RECEIVE)
+            ports_close(&s->ports, message->text);
         break;
     default: log_error("unexpected message role=%s", role_text(child->role));
     }
@@ -428,8 +457,10 @@ static void reap(struct supervisor *s)
             channel_ready(&channel_users[i], EPOLLIN);
         channel_close(s, &s->child[i]);
         child_ended(&s->child[i], status, now());
-        if (i == ROLE_RECEIVE)
+        if (i == ROLE_RECEIVE) {
             s->calls = 0;
+            ports_close_all(&s->ports);
+        }
         if (s->phase == PHASE_STARTING)
             start_failed(s, &s->child[i]);
     }
@@ -571,6 +602,7 @@ int supervisor_run(struct settings *settings, const struct supervisor_options *o
     }
     if (s.loop != NULL)
         log_info("ended exit_code=%d", s.exit_code);
+    ports_close_all(&s.ports);
     if (s.signals.fd >= 0)
         close(s.signals.fd);
     loop_free(s.loop);
