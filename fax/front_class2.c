@@ -48,7 +48,7 @@ enum {
     DATA_ECM_MS = 240000, /* the modem asks for a whole block again: 218 s at 2400 bit/s */
     AFTER_MS = 60000,
     NO_REPORT_MS = 6000, /* a page's end that is no more than an OK */
-    NO_OK_MS = 3000,     /* reports without an OK behind them */
+    NO_OK_MS = 1500,     /* reports without an OK behind them */
     STOP_MS = 5000,
     KILL_MS = 10000,
     /* How long a modem can keep the sender waiting is not said anywhere; a sender repeats its
