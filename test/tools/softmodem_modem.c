@@ -14,7 +14,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define SPANDSP_EXPOSE_INTERNAL_STRUCTURES 1 /* for S0 and +VCID */
+#define SPANDSP_EXPOSE_INTERNAL_STRUCTURES 1 /* for S0, +VCID, a queue */
 #include <spandsp.h>
 
 #include "base/clock.h"
@@ -279,6 +279,7 @@ void modem_unplug(struct modem *modem)
         close(modem->slave);
     modem->master = modem->slave = -1;
     modem->host_open = modem->off_hook = false;
+    queue_free(modem->t31->rx_queue); /* t31_free() of 0.0.6 leaves it */
     t31_free(modem->t31);
     modem->t31 = NULL;
     queue_clear(&modem->to_host);
