@@ -6,14 +6,12 @@
 #include "src/server_probe.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,10 +22,9 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "smtp/trust.h"
+#include "src/server_reply.h"
 
 enum {
-    LINE_MAX_OCTETS = 1000,
-    REPLY_MAX_OCTETS = 65536,
     PASSWORD_MAX = 256,
     COMMAND_MAX = 1200,
 };
@@ -41,12 +38,7 @@ struct talk {
     struct deadline deadline;
     int fd;
     SSL *ssl; /* NULL: in clear */
-    char in[4096];
-    size_t in_at, in_length;
-    /* the last reply */
-    int code;
-    char text[FAILURE_TEXT_MAX]; /* its lines joined, printable */
-    bool offers_starttls, offers_plain, offers_login, offers_xoauth2;
+    struct server_reply reply;
 };
 
 /* ---- steps ---------------------------------------------------------------------------------- */
@@ -84,96 +76,28 @@ static bool send_text(struct talk *talk, const char *text)
     return file_write_all(talk->fd, text, length) == 0;
 }
 
-/* The next octet, or -1. */
-static int octet(struct talk *talk)
+/* server_reply.fill */
+static ssize_t receive(void *user, char *out, size_t size)
 {
-    if (talk->in_at == talk->in_length) {
-        ssize_t n;
+    struct talk *talk = user;
+    ssize_t n;
 
-        do {
-            n = talk->ssl != NULL ? SSL_read(talk->ssl, talk->in, sizeof talk->in)
-                                  : read(talk->fd, talk->in, sizeof talk->in);
-        } while (n < 0 && talk->ssl == NULL && errno == EINTR);
-        if (n <= 0)
-            return -1;
-        talk->in_at = 0;
-        talk->in_length = (size_t)n;
-    }
-    return (unsigned char)talk->in[talk->in_at++];
+    if (talk->ssl != NULL)
+        return SSL_read(talk->ssl, out, (int)size);
+    do
+        n = read(talk->fd, out, size);
+    while (n < 0 && errno == EINTR);
+    return n;
 }
 
-static bool read_line(struct talk *talk, char out[LINE_MAX_OCTETS])
+static int read_reply(struct talk *talk)
 {
-    size_t used = 0;
-    int c;
+    struct server_reply *reply = &talk->reply;
+    int error = server_reply_read(reply);
 
-    while ((c = octet(talk)) >= 0 && used + 1 < LINE_MAX_OCTETS) {
-        if (c == '\n') {
-            out[used] = '\0';
-            return true;
-        }
-        if (c != '\r')
-            out[used++] = c != '\0' ? (char)c : '?';
-    }
-    return false;
-}
-
-/* "AUTH PLAIN LOGIN", "STARTTLS" */
-static void note_offer(struct talk *talk, const char *line)
-{
-    char word[64];
-
-    if (strcasecmp(line, "STARTTLS") == 0)
-        talk->offers_starttls = true;
-    if (strncasecmp(line, "AUTH", 4) != 0 || (line[4] != ' ' && line[4] != '='))
-        return;
-    for (line += 5; *line != '\0'; line += strspn(line, " ")) {
-        size_t n = strcspn(line, " ");
-
-        snprintf(word, sizeof word, "%.*s", (int)n, line);
-        talk->offers_plain = talk->offers_plain || strcasecmp(word, "PLAIN") == 0;
-        talk->offers_login = talk->offers_login || strcasecmp(word, "LOGIN") == 0;
-        talk->offers_xoauth2 = talk->offers_xoauth2 || strcasecmp(word, "XOAUTH2") == 0;
-        line += n;
-    }
-}
-
-/* A whole reply (RFC 5321 4.2.1); false when it is none, with the reason as text. */
-static bool read_reply(struct talk *talk)
-{
-    char line[LINE_MAX_OCTETS];
-    size_t total = 0;
-
-    talk->code = 0;
-    talk->text[0] = '\0';
-    talk->offers_starttls = talk->offers_plain = talk->offers_login = talk->offers_xoauth2 = false;
-    for (;;) {
-        size_t used = strlen(talk->text);
-
-        if (!read_line(talk, line)) {
-            text_copy(talk->text, sizeof talk->text,
-                      deadline_has_fired(talk->deadlines, &talk->deadline) ? "no answer in time"
-                      : talk->in_at < talk->in_length                      ? "a line without end"
-                                                      : "the server closed the connection");
-            return false;
-        }
-        total += strlen(line) + 1;
-        if (total > REPLY_MAX_OCTETS || !isdigit((unsigned char)line[0]) ||
-            !isdigit((unsigned char)line[1]) || !isdigit((unsigned char)line[2]) ||
-            (line[3] != '\0' && line[3] != ' ' && line[3] != '-')) {
-            snprintf(talk->text, sizeof talk->text, "this is no SMTP: %.100s",
-                     text_printable(line));
-            return false;
-        }
-        snprintf(talk->text + used, sizeof talk->text - used, "%s%s", used > 0 ? " / " : "",
-                 text_printable(line));
-        if (line[3] != '\0')
-            note_offer(talk, line + 4);
-        if (line[3] != '-')
-            break;
-    }
-    talk->code = atoi(line);
-    return true;
+    if (error == ERROR_IO && deadline_has_fired(talk->deadlines, &talk->deadline))
+        text_copy(reply->text, sizeof reply->text, "no answer in time");
+    return error;
 }
 
 /* Sends a command (NULL: only listens) and reads its reply: true when it has this code. */
@@ -182,10 +106,10 @@ static bool ask(struct talk *talk, const char *command, int wanted)
     if (command == NULL) {
         deadline_set(talk->deadlines, &talk->deadline, talk->limit_ms);
     } else if (!send_text(talk, command)) {
-        text_copy(talk->text, sizeof talk->text, "the connection was lost");
+        text_copy(talk->reply.text, sizeof talk->reply.text, "the connection was lost");
         return false;
     }
-    return read_reply(talk) && talk->code == wanted;
+    return read_reply(talk) == 0 && talk->reply.code == wanted;
 }
 
 /* ---- TLS ------------------------------------------------------------------------------------ */
@@ -209,11 +133,11 @@ static bool shake_hands(struct talk *talk, const struct trust *trust)
 
 static bool start_tls(struct talk *talk, const struct trust *trust)
 {
-    if (!talk->offers_starttls)
+    if (!talk->reply.offers_starttls)
         return step(talk, STAGE_STARTTLS, false, "the server does not offer STARTTLS");
     if (!ask(talk, "STARTTLS\r\n", 220))
-        return step(talk, STAGE_STARTTLS, false, "%s", talk->text);
-    if (talk->in_at < talk->in_length) /* what came before TLS must not count behind it */
+        return step(talk, STAGE_STARTTLS, false, "%s", talk->reply.text);
+    if (server_reply_is_ahead(&talk->reply)) /* what came before TLS must not count behind it */
         return step(talk, STAGE_STARTTLS, false, "the server speaks out of turn before TLS");
     return shake_hands(talk, trust);
 }
@@ -301,20 +225,21 @@ static bool log_in(struct talk *talk)
     bool fine;
 
     if (server->auth != SERVER_AUTH_PLAIN && server->auth != SERVER_AUTH_LOGIN)
-        return step(talk, STAGE_AUTH, talk->offers_xoauth2, "%s; the login itself is not tried",
-                    talk->offers_xoauth2 ? "the server offers XOAUTH2"
-                                         : "the server does not offer XOAUTH2");
+        return step(talk, STAGE_AUTH, talk->reply.offers_xoauth2,
+                    "%s; the login itself is not tried",
+                    talk->reply.offers_xoauth2 ? "the server offers XOAUTH2"
+                                               : "the server does not offer XOAUTH2");
     if (!login_is_safe(talk))
         return step(talk, STAGE_AUTH, false,
                     "a password is not sent in clear over the network: set tls = starttls");
-    if (plain ? !talk->offers_plain : !talk->offers_login)
+    if (plain ? !talk->reply.offers_plain : !talk->reply.offers_login)
         return step(talk, STAGE_AUTH, false, "the server does not offer AUTH %s",
                     plain ? "PLAIN" : "LOGIN");
     if (!read_password(server, password))
         return step(talk, STAGE_AUTH, false, "password_file cannot be read, or is empty");
     fine = send_login(talk, password);
     explicit_bzero(password, sizeof password);
-    return step(talk, STAGE_AUTH, fine, "%s", talk->text);
+    return step(talk, STAGE_AUTH, fine, "%s", talk->reply.text);
 }
 
 /* ---- the dialogue --------------------------------------------------------------------------- */
@@ -327,20 +252,20 @@ static void converse(struct talk *talk, const struct trust *trust)
     if (server->tls == SERVER_TLS_IMPLICIT && !shake_hands(talk, trust))
         return;
     fine = ask(talk, NULL, 220);
-    if (!step(talk, STAGE_GREETING, fine, "%s", talk->text))
+    if (!step(talk, STAGE_GREETING, fine, "%s", talk->reply.text))
         return;
     fine = greet(talk);
-    if (!step(talk, STAGE_EHLO, fine, "%s", talk->text))
+    if (!step(talk, STAGE_EHLO, fine, "%s", talk->reply.text))
         return;
     if (server->tls == SERVER_TLS_STARTTLS) {
         if (!start_tls(talk, trust))
             return;
         if (!greet(talk)) {
-            step(talk, STAGE_EHLO, false, "%s", talk->text);
+            step(talk, STAGE_EHLO, false, "%s", talk->reply.text);
             return;
         }
     }
-    if (server->tls == SERVER_TLS_NONE && talk->offers_starttls)
+    if (server->tls == SERVER_TLS_NONE && talk->reply.offers_starttls)
         step(talk, STAGE_STARTTLS, true, "offered but not used: set tls = starttls");
     if (server->auth != SERVER_AUTH_NONE && !log_in(talk))
         return;
@@ -378,6 +303,8 @@ void probe_server(struct probe *out, const struct server *server, const char *he
     talk->limit_ms = limit_ms;
     talk->deadlines = deadlines;
     talk->fd = -1;
+    talk->reply.fill = receive;
+    talk->reply.user = talk;
     if (server->tls != SERVER_TLS_NONE && trust_new(&trust, server, why, sizeof why) < 0) {
         step(talk, STAGE_STARTTLS, false, "%s", why);
     } else if (open_socket(talk, resolver)) {
