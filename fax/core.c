@@ -153,6 +153,7 @@ static int on_phase_d(t30_state_t *t30, void *user, int fcf)
     if (!core->page_since_command && is_receiving(t30) && t30->t4.rx.image_length > 0 &&
         t30->t4.rx.image_buffer != NULL) {
         page = bitmap_of(t30);
+        page.bad_rows = core->bad_rows;
         core->hooks.rejected(core->hooks.user, &page);
     }
     return T30_ERR_OK;
@@ -285,9 +286,59 @@ void core_keep_waiting(struct core *core)
     }
 }
 
-void core_note_command(struct core *core)
+/* Was the end of the page seen? It ends with an RTC, six EOLs (T.4 4.1.4), of which two in a row
+ * will do: nothing else in a page looks like that. Without it the page may have been cut short by a
+ * carrier that tore or packets that were lost, and the rows that came, all good, say nothing about
+ * those that did not. So the page is refused.
+ *
+ * A sender that never sends an RTC must get its faxes through nevertheless. It repeats what was
+ * refused: when that ends without an RTC again, with no fewer rows, or for the third time, the end
+ * was there, and its next pages are believed at once. Not so where the sender was heard after the
+ * last row: then rows are missing, however often it comes. The sender decides how often that is. */
+static bool end_was_seen(struct core *core, bool is_torn)
 {
+    const t4_rx_state_t *t4 = &core->t30->t4.rx;
+
+    if (t4->t4_t6_rx.consecutive_eols > 0) {
+        core->omits_rtc = false;
+        return true;
+    }
+    if (is_torn)
+        return false;
+    if (core->refusals >= 2 || (core->refusals == 1 && t4->image_length >= core->refused_rows))
+        core->omits_rtc = true;
+    return core->omits_rtc;
+}
+
+/* The command behind a page outside ECM. The core judges a page by the share of its rows that are
+ * bad; a page that it is to refuse gets more of them than it has rows. */
+static void judge_page(struct core *core, bool is_torn)
+{
+    t4_rx_state_t *t4 = &core->t30->t4.rx;
+
+    core->bad_rows = t4->t4_t6_rx.bad_rows;
+    if (end_was_seen(core, is_torn)) {
+        core->refusals = core->refused_rows = 0;
+        return;
+    }
+    log_info("page refused rows=%d why=\"its end was not seen\"", t4->image_length);
+    core->refusals++;
+    if (t4->image_length > core->refused_rows)
+        core->refused_rows = t4->image_length;
+    t4->t4_t6_rx.bad_rows = t4->image_length + 1;
+}
+
+void core_note_command(struct core *core, bool is_torn)
+{
+    t30_state_t *t30 = core->t30;
+
     core->page_since_command = false;
+    if (t30->state == STATE_F_POST_DOC_NON_ECM)
+        judge_page(core, is_torn);
+    /* Nothing came of the page, not even its training. A command that is only repeated, because our
+     * answer was lost, does not come as far as this; the core would take it for one. */
+    if (t30->state == STATE_F_DOC_NON_ECM)
+        t30->image_carrier_attempted = TRUE;
 }
 
 void core_send(struct core *core, const uint8_t *frame, size_t length)

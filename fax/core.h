@@ -38,6 +38,11 @@ struct core {
     void (*send)(void *user, const uint8_t *frame, int length); /* the front end's own */
     void *send_user;
     bool page_since_command; /* used by phase D to tell RTN from a page */
+    /* outside ECM: */
+    int refusals;     /* of this page, because its end was not seen */
+    int refused_rows; /* the most rows that it had then */
+    bool omits_rtc;   /* the sender ends its pages without an RTC */
+    int bad_rows;     /* of the page being judged, as the decoder counted them */
 };
 
 /* Puts our handlers and settings into a core that a front end has just made. */
@@ -54,8 +59,9 @@ void core_keep_waiting(struct core *core);
 /* True while a page, or the command behind it, is what the core waits for. */
 bool core_expects_page(const struct t30_state_s *t30);
 
-/* A post-message command is about to be handed over. */
-void core_note_command(struct core *core);
+/* A post-message command is about to be handed over. is_torn: the sender was heard between page and
+ * command, but could not be read. */
+void core_note_command(struct core *core, bool is_torn);
 
 /* Hands a frame to the front end's transmitter, as the core would. */
 void core_send(struct core *core, const uint8_t *frame, size_t length);

@@ -41,6 +41,8 @@ struct front_ops {
     bool (*rest)(struct front *front);
 };
 
+enum { FRONT_UNREAD_MS = 500 }; /* more of unread_ms than a damaged command leaves: a page */
+
 struct front {
     const struct front_ops *ops;
     struct session *session;
@@ -49,6 +51,7 @@ struct front {
     bool responding;   /* a frame of our own is going out */
     bool wants_cng;    /* listen for CNG: until our first DIS */
     bool is_held_up;   /* the sender is heard, though nothing can be made of it */
+    int unread_ms;     /* … so long since our last answer */
     bool needs_worker; /* the next waiting event is a frame for the worker */
     int patience_ms;   /* the modem itself keeps a sender waiting so long; 0: nobody does */
 };

@@ -41,6 +41,8 @@ struct front_audio {
     struct event queue[QUEUE_EVENTS];
     int queued;
     int held_up_ms; /* since the last whole frame */
+    bool reads;     /* flags are coming in */
+    int run_ms;     /* of a signal that is none of those known */
     modem_connect_tones_rx_state_t *cng;
     /* our own V.21 receiver, while the core is frozen with its own receiver off */
     bool listening;
@@ -90,6 +92,12 @@ static void on_frame(void *user, const uint8_t *frame, int length, int good)
 {
     struct front_audio *front = user;
 
+    if (length == SIG_STATUS_FRAMING_OK) {
+        front->reads = true;
+        front->run_ms = 0; /* what was heard just now was the beginning of this */
+    } else if (length == SIG_STATUS_CARRIER_DOWN) {
+        front->reads = false;
+    }
     if (front->queued > 0)
         enqueue(front, frame, length, good);
     else
@@ -181,6 +189,26 @@ static bool is_loud(const int16_t *samples, size_t count)
     return sum > (int32_t)count * LOUD;
 }
 
+/* Counts the time in which a page, or what was left of one, went by unread. What is heard just
+ * before flags is theirs: they take 300 ms to be known. */
+static void count_unread(struct front_audio *front, bool loud, int ms)
+{
+    t30_state_t *t30 = front->base.t30;
+
+    if (!core_expects_page(t30) || t30->rx_trained)
+        front->base.unread_ms = front->run_ms = 0;
+    else if (loud && !front->reads)
+        front->run_ms += ms;
+    if (!loud || front->run_ms > FRONT_UNREAD_MS) {
+        front->base.unread_ms += front->run_ms;
+        front->run_ms = 0;
+    }
+    /* A receiver for V.29 tries to train on V.21 too; the core would take the command for the end
+     * of a page. */
+    if (core_expects_page(t30) && !t30->rx_trained && front->base.unread_ms <= FRONT_UNREAD_MS)
+        t30->image_carrier_attempted = FALSE;
+}
+
 /* A carrier that tore in the middle of a page, or in its training, cannot be taken up again. The
  * sender does not know and goes on; the core waits for the command behind the page by T2 alone and
  * would then send a DIS into it. Its clock stands still as long as the sender is heard; the command
@@ -192,6 +220,7 @@ static void receive(struct front_audio *front, int16_t *samples, size_t count)
     int timer = t30->timer_t2_t4;
 
     fax_rx(front->fax, samples, (int)count);
+    count_unread(front, loud, (int)count / SAMPLES_PER_MS);
     front->base.is_held_up = loud && timer > (int)count && front->held_up_ms < HELD_UP_MS &&
                              t30->timer_t2_t4 == timer - (int)count;
     if (!front->base.is_held_up)

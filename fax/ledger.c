@@ -39,18 +39,26 @@ static int put(struct ledger *ledger, const struct page_bitmap *bitmap, int numb
     return 0;
 }
 
-/* Has the page that was refused come again? */
+static void forget_rejected(struct ledger *ledger)
+{
+    ledger->rejected_waits = false;
+    page_print_free(&ledger->rejected);
+}
+
+/* Has the page that was refused come again? Behind the last page nothing else can come. */
 static void compare_with_rejected(struct ledger *ledger, const struct page_bitmap *page)
 {
     struct page_print print;
 
+    if (ledger->rejected_waits && ledger->rejected_is_last) {
+        forget_rejected(ledger);
+        return;
+    }
     if (!ledger->rejected_waits || ledger->rejected.rows == NULL ||
         page_print_take(&print, page) < 0)
         return;
-    if (page_print_is_like(&ledger->rejected, &print)) {
-        ledger->rejected_waits = false;
-        page_print_free(&ledger->rejected);
-    }
+    if (page_print_is_like(&ledger->rejected, &print))
+        forget_rejected(ledger);
     page_print_free(&print);
 }
 
@@ -75,12 +83,16 @@ void ledger_drop(struct ledger *ledger)
 void ledger_reject(struct ledger *ledger, const struct page_bitmap *page)
 {
     ledger->rejected_waits = true;
-    if (page == NULL)
-        return;
     page_print_free(&ledger->rejected);
     if (page_print_take(&ledger->rejected, page) < 0)
         return; /* without a print it stays doubtful */
     put(ledger, page, ledger->produced + 1, true);
+}
+
+void ledger_refuse(struct ledger *ledger, bool last)
+{
+    ledger->rejected_waits = true;
+    ledger->rejected_is_last = last;
 }
 
 void ledger_encode_salvaged(struct ledger *ledger)

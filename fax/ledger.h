@@ -28,6 +28,7 @@ struct ledger {
     bool complete;   /* the last page was confirmed after an EOP */
 
     bool rejected_waits;        /* a page was answered with RTN and has not come again */
+    bool rejected_is_last;      /* … it came with an EOP */
     struct page_print rejected; /* … and how to know it; rows NULL: nothing to know it by */
 
     struct page_bitmap salvaged; /* what there was of the page that broke off … */
@@ -48,8 +49,12 @@ void ledger_hold(struct ledger *ledger, uint32_t generation);
 /* The last page waiting is not wanted after all. */
 void ledger_drop(struct ledger *ledger);
 
-/* A page is answered with RTN; NULL when no row of it is left. What there is, is kept. */
+/* A page was judged too bad. What there is of it, is kept. */
 void ledger_reject(struct ledger *ledger, const struct page_bitmap *page);
+
+/* A page, of which there may be not even a row, is answered with RTN; `last`: it came with an EOP.
+ */
+void ledger_refuse(struct ledger *ledger, bool last);
 
 /* Encodes what was salvaged; it waits as an unconfirmed page. */
 void ledger_encode_salvaged(struct ledger *ledger);

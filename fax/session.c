@@ -226,7 +226,8 @@ static bool on_sends(void *user, const uint8_t *frame, size_t length)
     case FCF_DCN: salvage(session); break;
     case FCF_RTN:
         session->last_answer = fcf;
-        ledger_reject(&session->ledger, NULL);
+        ledger_refuse(&session->ledger, frame_next_step(session->gate.command,
+                                                        session->gate.command_length) == FCF_EOP);
         break;
     default: break;
     }
@@ -241,7 +242,8 @@ static bool on_sends(void *user, const uint8_t *frame, size_t length)
 /* What comes behind a carrier for a page, even one that brought nothing, belongs to that page. */
 static void note_carrier(struct session *session)
 {
-    bool attempted = core_page_attempted(&session->core);
+    bool attempted = core_page_attempted(&session->core) ||
+                     (!core_is_ecm(&session->core) && session->front->unread_ms > FRONT_UNREAD_MS);
 
     if (attempted && !session->page_attempted)
         gate_image_data(&session->gate);
@@ -651,7 +653,7 @@ void session_work(struct session *session)
         return;
     }
     if (session->front->needs_worker && session->ending == ENDING_NOT) {
-        core_note_command(&session->core);
+        core_note_command(&session->core, session->front->unread_ms > FRONT_UNREAD_MS);
         session->ledger.is_new = false;
         if (core_block_fits(&session->core, session->gate.command, session->gate.command_length,
                             session->settings.rows_max))

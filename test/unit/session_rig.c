@@ -227,6 +227,7 @@ void rig_prepare_sender(t30_state_t *t30, const char *path, const struct rig_cas
     t30_set_tx_sub_address(t30, "42");
     t30_set_tx_sender_ident(t30, "SENDER");
     t30_set_tx_password(t30, "SECRET");
+    t30->retransmit_capable = !c->never_repeats;
     t30_set_ecm_capability(t30, c->ecm);
     t30_set_supported_compressions(t30, c->compression != 0 ? c->compression : 0xe);
     if (c->modems != 0)
@@ -638,13 +639,18 @@ uint8_t manual_expect(struct manual *manual, int ms)
 
 void manual_begin(struct manual *manual, const uint8_t *dcs, size_t length)
 {
+    if (manual_expect(manual, 20000) != FCF_DIS)
+        abort();
+    manual_train(manual, dcs, length);
+}
+
+void manual_train(struct manual *manual, const uint8_t *dcs, size_t length)
+{
     /* V.17 14400, A4, fine; ECM and T.6 */
     static const uint8_t ecm[] = {0xff, 0x13, 0x83, 0x00, 0x62, 0xf8, 0x44};
     static const uint8_t plain[] = {0xff, 0x13, 0x83, 0x00, 0x62, 0x78};
     static const uint8_t zeros[2700];
 
-    if (manual_expect(manual, 20000) != FCF_DIS)
-        abort();
     if (dcs == NULL) {
         dcs = manual->ecm ? ecm : plain;
         length = manual->ecm ? sizeof ecm : sizeof plain;

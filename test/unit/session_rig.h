@@ -34,6 +34,7 @@ struct rig_case {
     int hangup_page;         /* the sender is gone after page n was confirmed … */
     int hangup_ms;           /* … and this many ms more */
     int switch_ms;           /* audio: a switch to T.38 at this time; 0: none */
+    bool never_repeats;      /* the sender does not repeat a page that was refused */
     bool noisy_page;         /* the first page is damaged on the line: RTN */
     int gap_ms;              /* audio: so long a silence … */
     int gap_at_ms;    /* … so long after the call began; 0: in the middle of the first page */
@@ -80,6 +81,8 @@ void manual_image_frame(struct manual *manual, const uint8_t *frame, size_t leng
 void manual_image_octets(struct manual *manual, const uint8_t *octets, size_t length, bool end);
 /* DIS, DCS, TCF, CFR. dcs may be changed before: NULL takes V.17 14400, ECM and T.6 as asked. */
 void manual_begin(struct manual *manual, const uint8_t *dcs, size_t length);
+/* The same without a DIS before it. */
+void manual_train(struct manual *manual, const uint8_t *dcs, size_t length);
 /* Lets virtual time pass; store outcomes are posted at once. */
 void manual_wait(struct manual *manual, int ms);
 /* The last V.21 frame that came from the session, its length (0: none since the last call). */

@@ -34,13 +34,18 @@ struct sweep {
 };
 
 static const struct sweep ecm_sweeps[] = {
-    {"ECM, V.17", {.media = SESSION_AUDIO, .ecm = true, .pages = 2}, {490, 2300, 2300}},
+    {"ECM, V.17", {.media = SESSION_AUDIO, .ecm = true, .pages = 2}, {690, 2900, 2900}},
     {"ECM, V.29",
      {.media = SESSION_AUDIO, .ecm = true, .pages = 2, .modems = V29},
-     {1100, 3700, 3700}},
+     {1700, 5300, 5300}},
     {"ECM, V.27ter",
      {.media = SESSION_AUDIO, .ecm = true, .pages = 1, .modems = V27TER},
-     {3100, 9100, 9100}},
+     {4300, 9100, 9100}},
+};
+
+static const struct sweep plain_sweeps[] = {
+    {"plain, V.17", {.media = SESSION_AUDIO, .pages = 2}, {690, 4900, 4900}},
+    {"plain, V.29", {.media = SESSION_AUDIO, .pages = 2, .modems = V29}, {1700, 5300, 5300}},
 };
 
 static enum outcome judge(const struct rig_case *c, const struct rig_result *result)
@@ -75,7 +80,7 @@ static enum outcome try(struct tally *tally, const struct rig_case *c)
     tally->unsure += outcome == COMPLETE && result.sender_code != 0;
     tally->refused += result.rtn;
     tally->seconds += result.seconds;
-    if (outcome != COMPLETE || result.sender_code != 0)
+    if ((outcome != COMPLETE && outcome != DOUBTFUL) || result.sender_code != 0)
         print_message("%s: gap of %d ms %s at %d ms: %s, sender %d, %d pages, \"%s\"\n%s", c->name,
                       c->gap_ms, gap_names[c->gap], c->gap_at_ms, outcome_names[outcome],
                       result.sender_code, result.info.pages, result.info.error,
@@ -164,9 +169,22 @@ static void test_ecm(void **state)
     assert_int_equal(tally.unsure, 0);
 }
 
+/* Without it a page is sent again when something is missing, and never confirmed when it is. */
+static void test_plain(void **state)
+{
+    struct tally tally = {0};
+
+    (void)state;
+    sweep_all(&tally, plain_sweeps, sizeof plain_sweeps / sizeof plain_sweeps[0]);
+    assert_int_equal(tally.outcomes[CUT], 0);
+    assert_int_equal(tally.outcomes[COMPLETE] + tally.outcomes[DOUBTFUL], tally.calls);
+    assert_true(tally.outcomes[DOUBTFUL] * 20 < tally.calls);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plain),
         cmocka_unit_test(test_ecm),
     };
 

@@ -52,6 +52,8 @@ static const struct expected calls[] = {
     {{.name = "several ECM blocks", .media = T38, .ecm = true, .pages = 1, .rows = 3000}, true, 1, CALL_COMPLETE, 1, 0, 0},
     {{.name = "audio, then T.38", .media = AUDIO, .ecm = true, .pages = 2, .switch_ms = 3000}, true, 2, CALL_COMPLETE, 2, 0, 0},
     {{.name = "a gap in the audio of a page", .media = AUDIO, .ecm = true, .pages = 2, .rows = 2200, .gap_ms = 240}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{.name = "a gap, no ECM", .media = AUDIO, .pages = 2, .rows = 1100, .gap_ms = 240}, true, 2, CALL_COMPLETE, 2, 1, 0},
+    {{.name = "a gap, no ECM, not sent again", .media = AUDIO, .pages = 1, .rows = 1100, .gap_ms = 240, .never_repeats = true}, true, 0, CALL_EMPTY, 0, 1, 0},
     /* ---- the store takes its time, or fails */
     {{.name = "2 s, T.38 ECM", .media = T38, .ecm = true, .pages = 2, .store_ms = 2000}, true, 2, CALL_COMPLETE, 2, 0, 0},
     {{.name = "2 s, T.38", .media = T38, .pages = 2, .store_ms = 2000}, true, 2, CALL_COMPLETE, 2, 0, 0},
@@ -338,21 +340,121 @@ static size_t write_rows(uint8_t *out, size_t size, const char *row, int count)
     return used / 8;
 }
 
-/* RTN, and then the sender goes on with another page: the fax is doubtful. */
-static void test_rtn_and_next_page(void **state)
-{
-    static const char white[] = "000000000001"
-                                "010011011"
+#define EOL "000000000001"
+
+static const char rtc[] = EOL EOL EOL EOL EOL EOL;
+static const char white[] = EOL "010011011"
                                 "00110101"; /* 1728 + 0 */
-    static const char inked[] = "000000000001"
-                                "011000"
+static const char inked[] = EOL "011000"
                                 "00110101" /* white 1664 + 0 */
                                 "0000001111"
                                 "0000110111"; /* black 64 + 0 */
+
+static struct manual *plain_call(void)
+{
+    struct manual *manual = manual_new(false);
+
+    manual_begin(manual, NULL, 0);
+    assert_int_equal(manual_expect(manual, 5000), FCF_CFR);
+    manual_wait(manual, 300);
+    return manual;
+}
+
+/* A page of `rows` rows, a multiple of four so that they fill octets, with `end` behind them, then
+ * a command; gives the answer. */
+static uint8_t send_page(struct manual *manual, int rows, const char *end, uint8_t command)
+{
+    static uint8_t octets[6000];
+    const uint8_t frame[] = {0xff, 0x13, command | 1};
+    size_t used = write_rows(octets, sizeof octets, inked, rows);
+
+    used += write_rows(octets + used, sizeof octets - used, end, 1) + 1;
+    manual_image_octets(manual, octets, used, true);
+    manual_wait(manual, 100);
+    manual_v21(manual, frame, sizeof frame, true);
+    return manual_expect(manual, 8000);
+}
+
+/* The rows of a page can be good without being all: only its end tells. */
+static void test_page_without_end(void **state)
+{
+    struct manual *manual = plain_call();
+
+    (void)state;
+    assert_int_equal(send_page(manual, 40, "", FCF_MPS), FCF_RTN);
+    manual_wait(manual, 300);
+    assert_int_equal(send_page(manual, 80, rtc, FCF_MPS), FCF_MCF);
+    manual_wait(manual, 300);
+    assert_int_equal(send_page(manual, 80, EOL EOL, FCF_MPS), FCF_MCF); /* a short RTC */
+    manual_wait(manual, 300);
+    assert_int_equal(send_page(manual, 120, "", FCF_EOP), FCF_RTN);
+    manual_wait(manual, 300);
+    manual_train(manual, NULL, 0);
+    assert_int_equal(manual_expect(manual, 5000), FCF_CFR);
+    manual_wait(manual, 300);
+    assert_int_equal(send_page(manual, 160, rtc, FCF_EOP), FCF_MCF);
+    manual_wait(manual, 60000);
+    assert_true(manual_ended(manual));
+    assert_int_equal(manual_stored(manual), 3);
+    assert_int_equal(manual_unconfirmed(manual), 2);
+    assert_int_equal(verdict_of(manual), CALL_COMPLETE);
+    manual_free(manual);
+}
+
+/* A sender that never sends an RTC repeats its first page, no more. */
+static void test_sender_without_rtc(void **state)
+{
+    static const struct {
+        int rows;
+        uint8_t answer;
+    } table[][6] = {
+        /* the same again; the next page is believed */
+        {{120, FCF_RTN}, {120, FCF_MCF}, {40, FCF_MCF}},
+        /* fewer rows than before are no end; the third time has to do */
+        {{120, FCF_RTN}, {80, FCF_RTN}, {120, FCF_MCF}, {40, FCF_MCF}},
+        {{120, FCF_RTN}, {80, FCF_RTN}, {80, FCF_MCF}, {40, FCF_MCF}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct manual *manual = plain_call();
+
+        for (int page = 0; table[i][page].rows > 0; page++) {
+            uint8_t answer = send_page(manual, table[i][page].rows, "", FCF_MPS);
+
+            if (answer != table[i][page].answer)
+                fail_msg("%d of %d: answered with %02x", page + 1, (int)i + 1, answer);
+            manual_wait(manual, 300);
+        }
+        manual_free(manual);
+    }
+}
+
+/* A command for a page of which nothing came, not even a carrier, is no command repeated. */
+static void test_page_without_carrier(void **state)
+{
+    const uint8_t mps[] = {0xff, 0x13, FCF_MPS | 1};
+    const uint8_t eop[] = {0xff, 0x13, FCF_EOP | 1};
+    struct manual *manual = plain_call();
+
+    (void)state;
+    manual_v21(manual, mps, sizeof mps, true);
+    assert_int_equal(manual_expect(manual, 8000), FCF_RTN);
+    manual_wait(manual, 300);
+    assert_int_equal(send_page(manual, 80, rtc, FCF_MPS), FCF_MCF);
+    manual_wait(manual, 300);
+    manual_v21(manual, eop, sizeof eop, true);
+    assert_int_equal(manual_expect(manual, 8000), FCF_RTN);
+    assert_int_equal(manual_stored(manual), 1);
+    manual_free(manual);
+}
+
+/* RTN, and then the sender goes on with another page: the fax is doubtful. */
+static void test_rtn_and_next_page(void **state)
+{
     static uint8_t octets[6000];
     struct manual *manual = manual_new(false);
     const uint8_t mps[] = {0xff, 0x13, FCF_MPS | 1};
-    const uint8_t eop[] = {0xff, 0x13, FCF_EOP | 1};
     size_t used;
 
     (void)state;
@@ -368,14 +470,12 @@ static void test_rtn_and_next_page(void **state)
     manual_v21(manual, mps, sizeof mps, true);
     assert_int_equal(manual_expect(manual, 8000), FCF_RTN);
     manual_wait(manual, 300);
-    used = write_rows(octets, sizeof octets, inked, 200);
-    manual_image_octets(manual, octets, used, true);
-    manual_wait(manual, 100);
-    manual_v21(manual, eop, sizeof eop, true);
-    assert_int_equal(manual_expect(manual, 8000), FCF_MCF);
+    assert_int_equal(send_page(manual, 80, rtc, FCF_MPS), FCF_MCF);
+    manual_wait(manual, 300);
+    assert_int_equal(send_page(manual, 80, rtc, FCF_EOP), FCF_MCF);
     manual_wait(manual, 60000);
     assert_true(manual_ended(manual));
-    assert_int_equal(manual_stored(manual), 1);
+    assert_int_equal(manual_stored(manual), 2);
     assert_int_equal(manual_unconfirmed(manual), 1);
     assert_int_equal(verdict_of(manual), CALL_DOUBTFUL);
     manual_free(manual);
@@ -385,24 +485,15 @@ static void test_rtn_and_next_page(void **state)
  * no sender who asks again. The page must be refused, and the third one taken. */
 static void test_page_lost_on_the_line(void **state)
 {
-    static const char inked[] = "000000000001"
-                                "011000"
-                                "00110101" /* white 1664 + 0 */
-                                "0000001111"
-                                "0000110111"; /* black 64 + 0 */
-    static uint8_t octets[6000];
+    static uint8_t octets[1];
     struct manual *manual = manual_new(false);
     const uint8_t mps[] = {0xff, 0x13, FCF_MPS | 1};
-    size_t used = write_rows(octets, sizeof octets, inked, 200);
 
     (void)state;
     manual_begin(manual, NULL, 0);
     assert_int_equal(manual_expect(manual, 5000), FCF_CFR);
     manual_wait(manual, 300);
-    manual_image_octets(manual, octets, used, true);
-    manual_wait(manual, 100);
-    manual_v21(manual, mps, sizeof mps, true);
-    assert_int_equal(manual_expect(manual, 8000), FCF_MCF);
+    assert_int_equal(send_page(manual, 80, rtc, FCF_MPS), FCF_MCF);
     manual_wait(manual, 1000);
     manual_v21(manual, mps, sizeof mps, true); /* our answer was lost: the same again */
     assert_int_equal(manual_expect(manual, 8000), FCF_MCF);
@@ -506,6 +597,9 @@ int main(void)
         cmocka_unit_test(test_hostile_frames),
         cmocka_unit_test(test_dcs_that_asks_too_much),
         cmocka_unit_test(test_silence_ends),
+        cmocka_unit_test(test_page_without_end),
+        cmocka_unit_test(test_sender_without_rtc),
+        cmocka_unit_test(test_page_without_carrier),
         cmocka_unit_test(test_rtn_and_next_page),
         cmocka_unit_test(test_page_lost_on_the_line),
         cmocka_unit_test(test_second_document),
