@@ -15,6 +15,7 @@ void at_stream_data(struct at_stream *stream)
 {
     stream->in_data = true;
     stream->after_dle = false;
+    stream->lost = 0;
     stream->length = 0;
 }
 
@@ -67,6 +68,24 @@ static void take_escape(struct at_stream *stream, uint8_t octet)
     }
 }
 
+/* True when NO CARRIER has come whole. Its octets were given as data as well; they are the tail of
+ * something that is spoiled anyway. */
+static bool ends_without_etx(struct at_stream *stream, const uint8_t *octets, size_t length)
+{
+    static const char lost[] = "\r\nNO CARRIER\r\n";
+    enum { LOST_OCTETS = sizeof lost - 1 };
+
+    for (size_t i = 0; i < length; i++) {
+        if (octets[i] != (uint8_t)lost[stream->lost])
+            stream->lost = 0;
+        if (octets[i] == (uint8_t)lost[stream->lost])
+            stream->lost++;
+        if (stream->lost == LOST_OCTETS)
+            return true;
+    }
+    return false;
+}
+
 void at_stream_feed(struct at_stream *stream, const uint8_t *octets, size_t length)
 {
     size_t i = 0;
@@ -87,6 +106,12 @@ void at_stream_feed(struct at_stream *stream, const uint8_t *octets, size_t leng
         run = dle == NULL ? length - i : (size_t)(dle - octets) - i;
         if (run > 0)
             stream->hooks.data(stream->hooks.user, octets + i, run);
+        if (ends_without_etx(stream, octets + i, run)) {
+            /* nothing of worth can follow before the next command */
+            at_stream_command(stream);
+            stream->hooks.line(stream->hooks.user, "NO CARRIER");
+            return;
+        }
         i += run;
         if (dle != NULL && stream->in_data) {
             stream->after_dle = true;

@@ -4,7 +4,8 @@
  *
  * In command state a response is <CR><LF>text<CR><LF> (V.250 5.7.1): a line ends at LF, so that the
  * LF behind "CONNECT" is not taken for data. In data state octets are DLE-stuffed (T.31 6.3, T.32
- * 9.1) up to DLE ETX. Whatever comes is bounded: a line that is too long is cut.
+ * 9.1) up to DLE ETX; a modem that loses a frame may leave that out, so the response NO CARRIER
+ * ends data too. Whatever comes is bounded: a line that is too long is cut.
  */
 #ifndef FAXPOST_FAX_AT_STREAM_H
 #define FAXPOST_FAX_AT_STREAM_H
@@ -22,7 +23,8 @@ struct at_stream_hooks {
     void (*line)(void *user, const char *line);
     /* Data without its stuffing. */
     void (*data)(void *user, const uint8_t *octets, size_t length);
-    /* DLE ETX: the stream is in command state again. */
+    /* DLE ETX: the stream is in command state again. Not called when NO CARRIER ends the data: that
+     * is a line. */
     void (*data_end)(void *user);
 };
 
@@ -30,6 +32,7 @@ struct at_stream {
     struct at_stream_hooks hooks;
     bool in_data;
     bool after_dle;
+    size_t lost;   /* octets of CR LF NO CARRIER CR LF that came in a row */
     size_t length; /* of the line so far */
     char line[AT_LINE_MAX];
 };

@@ -323,6 +323,7 @@ static void begin_frame(struct class1 *modem)
 {
     modem->frame_length = 0;
     modem->too_long = false;
+    modem->begun_ms = modem->now_ms;
     at_stream_data(&modem->stream);
     enter(modem, CLASS1_FRAME, FRAME_MS);
 }
@@ -366,6 +367,12 @@ static void on_frame_end(struct class1 *modem, enum response response)
     }
 }
 
+static void no_image(struct class1 *modem)
+{
+    rest(modem);
+    modem->hooks.no_image(modem->hooks.user);
+}
+
 static void on_seeking_image(struct class1 *modem, enum response response)
 {
     switch (response) {
@@ -389,11 +396,10 @@ static void on_seeking_image(struct class1 *modem, enum response response)
             modem->hooks.v21_instead(modem->hooks.user, false);
         break;
     case RESPONSE_OK:
-        if (modem->now_ms - modem->since_ms <= CROSSED_MS)
-            break;
-        rest(modem);
+        if (modem->now_ms - modem->since_ms > CROSSED_MS)
+            no_image(modem);
         break;
-    case RESPONSE_NO_CARRIER: rest(modem); break;
+    case RESPONSE_NO_CARRIER: no_image(modem); break;
     default: break;
     }
 }

@@ -49,6 +49,8 @@ struct class1_hooks {
     void (*frame)(void *user, const uint8_t *frame, size_t length, bool good);
     /* The V.21 carrier went, or there was none. */
     void (*no_frame)(void *user);
+    /* There was no image carrier, or the modem could not train to it. */
+    void (*no_image)(void *user);
     void (*image_begins)(void *user);
     void (*image)(void *user, const uint8_t *octets, size_t length);
     void (*image_ends)(void *user);
@@ -67,6 +69,7 @@ struct class1 {
     int64_t now_ms;
     int64_t since_ms;    /* when the state began */
     int64_t deadline_ms; /* 0: none */
+    int64_t begun_ms;    /* CONNECT of the last frame */
     int64_t again_ms;    /* not before this is a reception asked for again */
     int failures;        /* commands in a row that failed */
     int empty;           /* +FRH=3 in a row that ended without a frame */

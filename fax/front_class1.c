@@ -16,6 +16,7 @@
 #include <spandsp.h>
 
 #include "fax/class1_commands.h"
+#include "fax/core.h"
 #include "fax/frames.h"
 
 enum {
@@ -26,6 +27,9 @@ enum {
     FRAMING_OK_FLAGS = 5,
     HOLD_MS = 2300,     /* flags for 3 s make senders give up; the gate is done after 2.2 s */
     EARLY_MS = 600,     /* V.21 so soon is the tail of the command before (T.30: 75 ms) */
+    LISTEN_MS = 12000,  /* three repeats of a command (T4), or a TCF and the next DCS */
+    GAP_MS = 1200,      /* between a page and the CONNECT of its command */
+    AGAIN_MS = 4800,    /* T4 is 3 s ± 15 %, the CONNECT comes 1 s later at most */
     TORN_MS = 45000,    /* what a sender that does not know still has to send of a block */
     RESPOND_MS = 12000, /* carrier, preamble and frame, with a try that fails */
     REST_MS = 2500,
@@ -52,7 +56,8 @@ struct front_class1 {
     bool image_hdlc;
     int64_t image_ms; /* since when the core wants it */
     int frm_tries;    /* left */
-    bool excursion;   /* V.21 came in its place: hear that first */
+    bool excursion;   /* V.21 came in its place: hear that first … */
+    int64_t excursion_until_ms;
 
     struct frame queue[FRAMES_QUEUED]; /* to be sent */
     int queued;
@@ -71,6 +76,8 @@ struct front_class1 {
     hdlc_rx_state_t *hdlc_rx; /* of the image carrier */
     bool hdlc;                /* the carrier that is there is HDLC */
     bool ended_cleanly;       /* RCP came */
+    int64_t command_ms;       /* the last command behind a page; 0: none */
+    int64_t image_end_ms;     /* 0: a command came since */
     int64_t torn_until_ms;
     struct frame echoes[ECHOES];
     int echo;
@@ -188,6 +195,8 @@ static void send_next(struct front_class1 *front)
     struct frame *echo = &front->echoes[front->echo++ % ECHOES];
 
     front->holding = false;
+    front->base.unread_ms = 0;
+    front->image_end_ms = 0;
     front->answer_in_flight = front->base.responding;
     if (front->answer_in_flight) {
         *echo = front->answer;
@@ -318,6 +327,30 @@ static size_t checked_length(struct front_class1 *front, const uint8_t *frame, s
     return 0;
 }
 
+/* A command follows its page in 75 ms (T.30 5.3.2.2); what lies between was not read. */
+static void note_gap(struct front_class1 *front)
+{
+    int64_t gap_ms = front->modem.begun_ms - front->image_end_ms;
+
+    front->base.unread_ms = front->image_end_ms > 0 && gap_ms > GAP_MS ? (int)gap_ms : 0;
+    front->image_end_ms = 0;
+    front->torn_until_ms = 0;
+}
+
+/* A command behind a page that the modem could not train to looks like the command before, asked
+ * again because our answer was lost. That comes after T4, a page takes longer. In doubt a page was
+ * there, so that it is refused and comes again. */
+static void note_lost_page(struct front_class1 *front, const uint8_t *frame, size_t length)
+{
+    bool again = front->command_ms > 0 && front->modem.begun_ms - front->command_ms < AGAIN_MS;
+
+    if (!frame_is_post_message(frame, length) || !core_is_free(front))
+        return;
+    if (front->wish == WISH_IMAGE && !front->image_hdlc && !again)
+        t30_non_ecm_put_bit(front->base.t30, SIG_STATUS_TRAINING_IN_PROGRESS);
+    front->command_ms = now_of(front);
+}
+
 static void on_frame(void *user, const uint8_t *frame, size_t length, bool good)
 {
     struct front_class1 *front = user;
@@ -332,7 +365,8 @@ static void on_frame(void *user, const uint8_t *frame, size_t length, bool good)
     final = (frame[1] & (FRAME_FINAL ^ 0x03)) != 0;
     if (final)
         front->excursion = false;
-    front->torn_until_ms = 0;
+    note_gap(front);
+    note_lost_page(front, frame, length);
     switch (session_frame_in(front->base.session, frame, length)) {
     case FRONT_TO_CORE: t30_hdlc_accept(front->base.t30, frame, (int)length, TRUE); break;
     case FRONT_TO_WORKER:
@@ -354,6 +388,12 @@ static void on_no_frame(void *user)
     ((struct front_class1 *)user)->excursion = false;
 }
 
+static void make_excursion(struct front_class1 *front)
+{
+    front->excursion = true;
+    front->excursion_until_ms = now_of(front) + LISTEN_MS;
+}
+
 /* V.21 at once may be the tail of the command before: ask again. Later, or again and again, it is a
  * command repeated: hear it. The core takes frames in this phase too. */
 static void on_v21_instead(void *user, bool comes)
@@ -363,7 +403,17 @@ static void on_v21_instead(void *user, bool comes)
     if (!comes && front->frm_tries > 0 && now_of(front) - front->image_ms < EARLY_MS)
         front->frm_tries--;
     else
-        front->excursion = true;
+        make_excursion(front);
+}
+
+/* What could not be trained to is lost, and some modems say so of V.21: the next thing to come is a
+ * command. */
+static void on_no_image(void *user)
+{
+    struct front_class1 *front = user;
+
+    if (now_of(front) - front->image_ms >= EARLY_MS)
+        make_excursion(front);
 }
 
 /* ---- the image carrier ---------------------------------------------------------------------- */
@@ -430,13 +480,15 @@ static void on_image(void *user, const uint8_t *octets, size_t length)
             hdlc_rx_put_bit(front->hdlc_rx, (octets[i] >> bit) & 1);
 }
 
-/* A carrier that tore in the middle of a block: the sender does not know and goes on with it, and
- * the core would speak into it after T2. With ECM what is missing can be asked for. */
+/* A carrier that tore in the middle of a page: the sender does not know and goes on with it, and
+ * the core would speak into it after T2. The command that comes in the end tells what is missing. A
+ * modem does not say whether somebody still sends, so the time is given in any case. */
 static void on_image_ends(void *user)
 {
     struct front_class1 *front = user;
 
-    if (front->hdlc && !front->ended_cleanly)
+    front->image_end_ms = now_of(front);
+    if (!front->hdlc || !front->ended_cleanly)
         front->torn_until_ms = now_of(front) + TORN_MS;
     tell_carrier(front, SIG_STATUS_CARRIER_DOWN);
 }
@@ -470,10 +522,21 @@ static void class1_pump(struct front *base, bool on_worker)
     t30_hdlc_accept(base->t30, front->pending.octets, (int)front->pending.length, TRUE);
 }
 
+/* The rest of a page, or a command, is awaited that the modem cannot hear or has not heard yet. */
+static bool is_held_up(const struct front_class1 *front)
+{
+    if (front->modem.state != CLASS1_SEEKING_FRAME)
+        return false;
+    if (front->wish == WISH_IMAGE)
+        return front->excursion && now_of(front) < front->excursion_until_ms;
+    return front->wish == WISH_LISTEN && now_of(front) < front->torn_until_ms &&
+           core_expects_page(front->base.t30);
+}
+
 /* T.30's timers measure silence, so they stand still while something comes in. */
 static bool timers_run(const struct front_class1 *front)
 {
-    if (!core_is_free(front) || front->torn_until_ms > now_of(front))
+    if (!core_is_free(front) || front->base.is_held_up)
         return false;
     switch (front->modem.state) {
     case CLASS1_FRAME:
@@ -492,6 +555,8 @@ static void class1_front_tick(struct front *base, int elapsed_ms, int16_t *audio
     class1_tick(&front->modem, elapsed_ms);
     if (front->holding && now_of(front) - front->hold_ms > HOLD_MS)
         front->holding = false;
+    if (now_of(front) > front->excursion_until_ms && front->modem.state == CLASS1_SEEKING_FRAME)
+        front->excursion = false;
     if (base->responding && now_of(front) - front->respond_ms > RESPOND_MS)
         base->responding = false;
     if (front->pause_left_ms > 0 && core_is_free(front)) {
@@ -501,6 +566,7 @@ static void class1_front_tick(struct front *base, int elapsed_ms, int16_t *audio
             front->step_due = true;
         }
     }
+    base->is_held_up = is_held_up(front);
     if (timers_run(front))
         t30_timer_update(base->t30, elapsed_ms * SAMPLES_PER_MS);
     step(front);
@@ -567,6 +633,7 @@ struct front *front_class1_new(struct session *session, const struct modem_trait
         .sent = on_sent,
         .frame = on_frame,
         .no_frame = on_no_frame,
+        .no_image = on_no_image,
         .image_begins = on_image_begins,
         .image = on_image,
         .image_ends = on_image_ends,

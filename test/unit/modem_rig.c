@@ -56,10 +56,10 @@ struct modem_rig {
     /* disk and worker */
     int64_t store_due_ms;
     uint32_t store_generation;
-    int store_error, stores, stored_well;
+    int store_error, stores;
     int64_t worker_due_ms; /* 0: idle */
     int64_t confirmed_ms;
-    int cfr, tcfs;
+    int cfr, tcfs, dcs;
     bool tcf_awaited;
     struct trouble tcf; /* being spoiled */
     /* oddities */
@@ -198,6 +198,12 @@ static bool odd_command(struct modem_rig *rig, const char *command)
     }
 }
 
+/* Between the line ends that the modem writes. */
+static void put_text(struct modem_rig *rig, const char *text, int extra_ms)
+{
+    pipe_put(rig, &rig->to_host, text, strlen(text), extra_ms);
+}
+
 /* A response comes from the modem. True: it is dealt with. */
 static bool odd_response(struct modem_rig *rig, const char *text)
 {
@@ -208,12 +214,12 @@ static bool odd_response(struct modem_rig *rig, const char *text)
     case QUIRK_ERROR_ON_FRM:
         if (strcmp(text, "+FCERROR") != 0)
             return false;
-        say(rig, "ERROR", 0);
+        put_text(rig, "ERROR", 0);
         return true;
     case QUIRK_NO_FCERROR:
         if (strcmp(text, "+FCERROR") != 0)
             return false;
-        say(rig, "NO CARRIER", 1500);
+        put_text(rig, "NO CARRIER", 1500);
         return true;
     case QUIRK_NO_OK:
     case QUIRK_LATE_OK:
@@ -221,12 +227,12 @@ static bool odd_response(struct modem_rig *rig, const char *text)
             return false;
         rig->cancelled = false;
         if (rig->c->quirk == QUIRK_LATE_OK)
-            say(rig, "OK", 500);
+            put_text(rig, "OK", 500);
         return true;
-    case QUIRK_SLOW: say(rig, text, 150); return true;
+    case QUIRK_SLOW: put_text(rig, text, 150); return true;
     case QUIRK_JUNK:
         snprintf(line, sizeof line, "\x80\x7f%s", text);
-        say(rig, line, 0);
+        put_text(rig, line, 0);
         return true;
     case QUIRK_LOSES: return next_random(rig) % 12 == 0;
     case QUIRK_HANGS: return rig->pages_begun;
@@ -439,11 +445,13 @@ static void on_trace(void *user, const char *line)
         rig->deaf = false;
     if (strstr(line, " out MCF") != NULL || strstr(line, " again MCF") != NULL) {
         out->mcf++;
-        if (strstr(line, " out MCF") != NULL && rig->stored_well < rig->stores)
+        if (strstr(line, " out MCF") != NULL && rig->out->stored_well < rig->stores)
             rig->out->confirmed_early++;
         rig->confirmed_ms = rig->now_ms;
         if (out->mcf == rig->c->call.lose_mcf)
             rig->deaf = true;
+        if (out->mcf == rig->c->lose_training)
+            rig->dropouts[0] = (struct trouble){rig->now_ms + 1250, rig->now_ms + 2400, false};
     }
     rig->tcf_awaited = rig->tcf_awaited || strstr(line, " in DCS") != NULL;
     if (rig->tcf_awaited && strstr(line, "< CONNECT") != NULL) {
@@ -451,6 +459,8 @@ static void on_trace(void *user, const char *line)
         if (rig->tcfs++ < rig->c->fail_tcf)
             rig->tcf = (struct trouble){rig->now_ms + 300, rig->now_ms + 900, false};
     }
+    if (strstr(line, " in DCS") != NULL && rig->dcs++ == 0 && rig->c->lose_tcf)
+        rig->dropouts[0] = (struct trouble){rig->now_ms + 20, rig->now_ms + 3200, false};
     if (strstr(line, " out CFR") != NULL && rig->cfr++ == 0 && rig->c->lose_cfr)
         rig->deaf = true;
     out->rnr += strstr(line, " out RNR") != NULL;
@@ -488,7 +498,7 @@ static void step_disk(struct modem_rig *rig)
     }
     if (rig->store_due_ms > 0 && rig->now_ms >= rig->store_due_ms) {
         rig->store_due_ms = 0;
-        rig->stored_well += rig->store_error == 0;
+        rig->out->stored_well += rig->store_error == 0;
         session_post_stored(rig->session, rig->store_generation, rig->store_error);
     }
 }

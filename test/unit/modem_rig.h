@@ -46,6 +46,8 @@ struct modem_case {
     bool no_frs, no_fts;  /* known to lack them */
     bool far;             /* +FAR=1 */
     int fail_tcf;         /* so many TCF are spoiled */
+    bool lose_tcf;        /* the first TCF is not heard at all */
+    int lose_training;    /* the page after the n-th MCF is not heard; 0: none */
     bool lose_cfr;        /* the first CFR is lost on the line */
     int worker_ms;        /* how long the worker has the session */
     int noise;            /* amplitude of white noise */
@@ -56,6 +58,7 @@ struct modem_case {
 
 struct modem_result {
     struct rig_result rig;
+    int stored_well;       /* pages whose store was a success */
     int confirmed_early;   /* confirmations before the page was stored: must be 0 */
     int aborts;            /* receptions that we ended */
     bool in_command_state; /* the modem, at the end */

@@ -79,6 +79,8 @@ static const struct expected calls[] = {
     {{CALL(.name = "CFR lost, ECM", .ecm = true, .pages = 2), .lose_cfr = true, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
     {{CALL(.name = "CFR lost", .pages = 2), .lose_cfr = true, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
     {{CALL(.name = "CFR lost, +FAR=1", .ecm = true, .pages = 2), .lose_cfr = true, .far = true, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "TCF lost, ECM", .ecm = true, .pages = 1), .lose_tcf = true, .latency_ms = 16}, true, 1, CALL_COMPLETE, 1, 0, 0},
+    {{CALL(.name = "TCF lost, +FAR=1", .pages = 1), .lose_tcf = true, .far = true, .latency_ms = 16}, true, 1, CALL_COMPLETE, 1, 0, 0},
     /* ---- the sender goes */
     {{CALL(.name = "gone between pages", .ecm = true, .pages = 3, .hangup_page = 2, .hangup_ms = 100)}, false, 0, CALL_PARTIAL, 2, 0, 0},
     {{CALL(.name = "gone in a page, ECM", .ecm = true, .pages = 3, .rows = 1200, .hangup_page = 2, .hangup_ms = 9000)}, false, 0, CALL_PARTIAL, 2, 1, 0},
@@ -123,6 +125,62 @@ static void test_calls(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* A row a quirk: what is odd about modems (doc/modems), and what becomes of the call. */
+/* clang-format off */
+static const struct expected quirks[] = {
+    {{CALL(.name = "false CONNECT, ECM", .ecm = true, .pages = 2), .quirk = QUIRK_FALSE_CONNECT, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "false CONNECT", .pages = 2), .quirk = QUIRK_FALSE_CONNECT, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "NO CARRIER to +FRH", .pages = 2), .quirk = QUIRK_NO_CARRIER, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "early +FCERROR, ECM", .ecm = true, .pages = 2), .quirk = QUIRK_EARLY_FCERROR}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "early +FCERROR", .pages = 2), .quirk = QUIRK_EARLY_FCERROR}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "ERROR for +FCERROR, ECM", .ecm = true, .pages = 2), .quirk = QUIRK_ERROR_ON_FRM, .lose_cfr = true, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "ERROR for +FCERROR", .pages = 2, .lose_mcf = 1), .quirk = QUIRK_ERROR_ON_FRM, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "no +FCERROR, ECM", .ecm = true, .pages = 2, .lose_mcf = 1), .quirk = QUIRK_NO_FCERROR, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "no +FCERROR", .pages = 2), .quirk = QUIRK_NO_FCERROR, .lose_cfr = true, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "ERROR to +FRS", .ecm = true, .pages = 2), .quirk = QUIRK_NO_FRS, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "no +FRS: +FTS", .ecm = true, .pages = 2), .no_frs = true, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "neither: a pause", .ecm = true, .pages = 2, .store_ms = 3500), .no_frs = true, .no_fts = true, .quirk = QUIRK_NO_FRS, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 2},
+    {{CALL(.name = "no OK to an abort", .ecm = true, .pages = 2, .store_ms = 5000), .quirk = QUIRK_NO_OK, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 1},
+    {{CALL(.name = "late OK to an abort", .ecm = true, .pages = 2, .store_ms = 5000), .quirk = QUIRK_LATE_OK, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 1},
+    {{CALL(.name = "its own frames", .ecm = true, .pages = 2), .quirk = QUIRK_ECHO, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "command echo", .ecm = true, .pages = 2), .quirk = QUIRK_COMMAND_ECHO, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "junk before responses", .ecm = true, .pages = 2), .quirk = QUIRK_JUNK, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "frames without FCS", .ecm = true, .pages = 2), .quirk = QUIRK_NO_FCS, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
+    {{CALL(.name = "octets lost in frames", .ecm = true, .pages = 3), .quirk = QUIRK_BAD_FCS, .latency_ms = 16, .seed = 3}, true, 3, CALL_COMPLETE, 3, 0, 0},
+    /* ---- modems that cannot be helped: the call ends, and is not said to be good */
+    {{CALL(.name = "hangs in the call", .ecm = true, .pages = 2), .quirk = QUIRK_HANGS}, false, 0, CALL_EMPTY, 0, 0, 0},
+    {{CALL(.name = "ERROR to everything", .ecm = true, .pages = 2), .quirk = QUIRK_ERRORS}, false, 0, CALL_EMPTY, 0, 0, 0},
+    {{CALL(.name = "resets itself", .ecm = true, .pages = 2), .quirk = QUIRK_RESETS}, false, 0, CALL_EMPTY, 0, 0, 0},
+    {{CALL(.name = "data modem", .pages = 1), .quirk = QUIRK_ATA_DATA}, false, 0, CALL_EMPTY, 0, 0, 0},
+    {{CALL(.name = "+FDM", .pages = 1), .quirk = QUIRK_ATA_FDM}, false, 0, CALL_EMPTY, 0, 0, 0},
+    {{CALL(.name = "voice call", .pages = 1), .quirk = QUIRK_ATA_VOICE}, false, 0, CALL_EMPTY, 0, 0, 0},
+    {{CALL(.name = "ERROR to ATA", .pages = 1), .quirk = QUIRK_ATA_ERROR}, false, 0, CALL_EMPTY, 0, 0, 0},
+    {{CALL(.name = "nothing to ATA", .pages = 1), .quirk = QUIRK_ATA_SILENT}, false, 0, CALL_EMPTY, 0, 0, 0},
+};
+/* clang-format on */
+
+static void test_quirks(void **state)
+{
+    static struct modem_result result;
+    size_t failures = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof quirks / sizeof quirks[0]; i++) {
+        modem_rig_run(&result, &quirks[i].c);
+        if (quirks[i].verdict == CALL_EMPTY) /* nobody cares what state it is in */
+            result.in_command_state = true;
+        failures += !is_as_expected(&result, &quirks[i]);
+        if (quirks[i].verdict == CALL_EMPTY && strlen(result.rig.info.error) < 20) {
+            print_error("%s: says only \"%s\"\n", quirks[i].c.call.name, result.rig.info.error);
+            failures++;
+        }
+        if (getenv("FAXPOST_SAY") != NULL)
+            print_message("%s: %ld s, %d aborts, \"%s\"\n", quirks[i].c.call.name,
+                          (long)result.rig.seconds, result.aborts, result.rig.info.error);
+    }
+    assert_int_equal(failures, 0);
+}
+
 /* Each rate of each modulation: TCF fails until the sender has come down to it. */
 static void test_rates(void **state)
 {
@@ -160,11 +218,145 @@ static void test_rates(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* A page that the modem cannot train to ends with the same command as the page before. It must not
+ * be taken for that one asked again. */
+static void test_page_lost_on_the_line(void **state)
+{
+    static struct modem_result result;
+    static const struct modem_case c = {
+        .call = {.name = "lost page", .pages = 3}, .lose_training = 1, .latency_ms = 16};
+
+    (void)state;
+    modem_rig_run(&result, &c);
+    assert_true(result.rig.session_ended);
+    assert_int_equal(result.rig.sender_code, OK);
+    assert_int_equal(result.rig.sender_pages, 3);
+    assert_int_equal(result.rig.info.pages, 3);
+    assert_int_equal(result.rig.rtn, 1);
+    for (int page = 1; page <= 3; page++)
+        assert_true(result.rig.page_hash[page] == rig_page_hash(&c.call, page));
+}
+
+/* ---- a campaign: whatever the line, the port and the modem do ------------------------------- */
+
+struct counts {
+    int calls, complete, partial, doubtful, empty, hung, wrong;
+};
+
+static uint32_t draw(uint32_t *random, uint32_t below)
+{
+    *random = *random * 1664525u + 1013904223u;
+    return (*random >> 8) % below;
+}
+
+static void draw_case(struct modem_case *c, int seed)
+{
+    static const int stores_ms[] = {0, 0, 0, 300, 2000, 2600, 3500, 8000};
+    static const enum modem_quirk quirks_drawn[] = {
+        QUIRK_LOSES, QUIRK_LATE_OK,       QUIRK_NO_OK,        QUIRK_BAD_FCS,
+        QUIRK_ECHO,  QUIRK_FALSE_CONNECT, QUIRK_ERROR_ON_FRM, QUIRK_SLOW,
+    };
+    uint32_t random = (uint32_t)seed * 40503u + 7;
+
+    *c = (struct modem_case){.call = {.name = "campaign"}, .seed = seed};
+    draw(&random, 2);
+    c->call.ecm = draw(&random, 2) == 0;
+    c->call.pages = 1 + (int)draw(&random, 3);
+    c->call.rows = 100 + (int)draw(&random, 500);
+    c->call.store_ms = stores_ms[draw(&random, 8)];
+    c->call.store_fails_at = draw(&random, 20) == 0 ? 1 + (int)draw(&random, 3) : 0;
+    c->call.lose_mcf = draw(&random, 8) == 0 ? 1 + (int)draw(&random, 3) : 0;
+    c->latency_ms = (int)draw(&random, 41);
+    c->jitter_ms = (int)draw(&random, 15);
+    c->worker_ms = (int)draw(&random, 60);
+    c->far = draw(&random, 4) == 0;
+    c->no_frs = draw(&random, 4) == 0;
+    c->no_fts = draw(&random, 2) == 0;
+    c->noise = draw(&random, 4) == 0 ? (int)draw(&random, 120) : 0;
+    c->bursts = (int)draw(&random, 7);
+    c->dropouts = (int)draw(&random, 4);
+    c->hangup_at_ms = draw(&random, 10) == 0 ? 1000 + (int)draw(&random, 60000) : 0;
+    c->quirk = draw(&random, 3) == 0 ? quirks_drawn[draw(&random, 8)] : QUIRK_NONE;
+}
+
+/* What must hold for every call. NULL, or what does not. */
+static const char *broken_rule(const struct modem_result *result, const struct modem_case *c)
+{
+    const struct rig_result *rig = &result->rig;
+
+    if (!rig->session_ended)
+        return "hung";
+    if (!result->in_command_state && c->quirk == QUIRK_NONE)
+        return "the modem was left somewhere";
+    if (result->confirmed_early > 0 || rig->info.pages > result->stored_well)
+        return "confirmed before it was stored";
+    if (rig->sender_ended && rig->sender_pages > rig->info.pages)
+        return "the sender believes in more pages than there are";
+    if (rig->sender_ended && rig->info.pages > rig->sender_pages + 1)
+        return "more than the last page is unknown to the sender";
+    if (rig->info.verdict == CALL_COMPLETE && rig->info.pages != c->call.pages)
+        return "complete, but not all pages";
+    for (int page = 1; page <= rig->info.pages && c->call.ecm; page++)
+        if (rig->page_hash[page] != rig_page_hash(&c->call, page))
+            return "a page differs though ECM was on";
+    return NULL;
+}
+
+static void count_call(struct counts *counts, const struct modem_result *result)
+{
+    counts->calls++;
+    switch (result->rig.info.verdict) {
+    case CALL_COMPLETE: counts->complete++; break;
+    case CALL_PARTIAL: counts->partial++; break;
+    case CALL_DOUBTFUL: counts->doubtful++; break;
+    default: counts->empty++; break;
+    }
+}
+
+static void test_campaign(void **state)
+{
+    static struct modem_result result;
+    const char *long_form = getenv("FAXPOST_CAMPAIGN");
+    const char *one = getenv("FAXPOST_CAMPAIGN_SEED");
+    int first = one != NULL ? atoi(one) : 1;
+    int last = one != NULL ? first : long_form != NULL ? atoi(long_form) : 60;
+    struct counts counts = {0};
+    struct modem_case c;
+
+    (void)state;
+    for (int seed = first; seed <= last; seed++) {
+        const char *broken;
+
+        draw_case(&c, seed);
+        modem_rig_run(&result, &c);
+        broken = broken_rule(&result, &c);
+        count_call(&counts, &result);
+        counts.hung += !result.rig.session_ended;
+        counts.wrong += broken != NULL;
+        if (broken != NULL || one != NULL) {
+            print_error("seed %d: %s; sender %d/%d pages %d, %s, pages %d, stored well %d, %ld s, "
+                        "\"%s\"\n",
+                        seed, broken != NULL ? broken : "good", result.rig.sender_ended,
+                        result.rig.sender_code, result.rig.sender_pages,
+                        call_verdict_text(result.rig.info.verdict), result.rig.info.pages,
+                        result.stored_well, (long)result.rig.seconds, result.rig.info.error);
+            if (one != NULL)
+                fputs(result.rig.trace, stderr);
+        }
+    }
+    print_message("campaign: seeds %d to %d, calls %d, complete %d, partial %d, doubtful %d, empty "
+                  "%d, hung %d\n",
+                  first, last, counts.calls, counts.complete, counts.partial, counts.doubtful,
+                  counts.empty, counts.hung);
+    assert_int_equal(counts.wrong, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calls),
-        cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_calls),    cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_quirks),   cmocka_unit_test(test_page_lost_on_the_line),
+        cmocka_unit_test(test_campaign),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
