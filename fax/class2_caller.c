@@ -18,6 +18,7 @@ enum {
     TCF_OCTETS = 2700, /* 1.5 s at 14400 bit/s */
     EOL_LEAD = 3,      /* so many more EOL codes in one order of bits decide */
     COMMAND_OCTETS = 3,
+    DCS_2D = 0x80, /* octet 4: T.30 table 2, bit 16 */
 };
 
 /* ---- what the core sends -------------------------------------------------------------------- */
@@ -118,6 +119,7 @@ bool class2_caller_begin(struct class2_caller *caller, const char *subaddress, c
     give_ident(caller, CLASS2_FCF_TSI, sender);
     if (!give_frame(caller, dcs, length))
         return false;
+    caller->is_2d = (dcs[4] & DCS_2D) != 0;
     carrier(caller, true);
     for (int i = 0; i < TCF_OCTETS; i++)
         t30_non_ecm_put_byte(caller->t30, 0);
@@ -198,12 +200,34 @@ static void make_command(uint8_t out[COMMAND_OCTETS], uint8_t fcf)
     out[2] = fcf | 1; /* X: the sender has had our DIS */
 }
 
-bool class2_caller_page_end(struct class2_caller *caller, uint8_t command)
+/* Six EOL end a page (T.4 4.1.4); behind an RTC that was there the core takes no notice of them. */
+static void put_rtc(struct class2_caller *caller)
+{
+    const char *eol = caller->is_2d ? "0000000000011" : "000000000001";
+    uint8_t octet = 0;
+    int bits = 0;
+
+    for (int i = 0; i < 6; i++) {
+        for (const char *bit = eol; *bit != '\0'; bit++) {
+            octet |= (uint8_t)((*bit == '1') << bits);
+            if (++bits == 8) {
+                t30_non_ecm_put_byte(caller->t30, octet);
+                octet = 0;
+                bits = 0;
+            }
+        }
+    }
+    t30_non_ecm_put_byte(caller->t30, octet);
+}
+
+bool class2_caller_page_end(struct class2_caller *caller, uint8_t command, bool is_whole)
 {
     uint8_t frame[COMMAND_OCTETS];
 
     if (!caller->is_known)
         settle_bit_order(caller, true);
+    if (is_whole)
+        put_rtc(caller);
     carrier(caller, false);
     caller->command = command;
     caller->restart_due = command != FCF_MPS; /* if anything follows */

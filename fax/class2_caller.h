@@ -26,6 +26,7 @@ struct class2_caller {
     bool step_due;           /* the core waits until what it sends has arrived */
     bool restart_due;        /* the core believes that the document is over: phase B again */
     uint8_t answer;          /* FCF_MCF, FCF_RTP, FCF_RTN, FCF_DCN; FCF_NULL: none yet */
+    bool is_2d;              /* the page's compression */
     uint8_t command;         /* FCF_EOP, FCF_MPS, FCF_EOM: what ended the last page */
     /* the order of bits in image octets */
     enum modem_bit_order bit_order;
@@ -48,9 +49,10 @@ bool class2_caller_begin(struct class2_caller *caller, const char *subaddress, c
 void class2_caller_page(struct class2_caller *caller);
 void class2_caller_image(struct class2_caller *caller, const uint8_t *octets, size_t length);
 
-/* The page's carrier is gone, and FCF_MPS, FCF_EOM or FCF_EOP came. True: the core has to take it
- * on a worker, by class2_caller_on_worker(). */
-bool class2_caller_page_end(struct class2_caller *caller, uint8_t command);
+/* The page's carrier is gone, and FCF_MPS, FCF_EOM or FCF_EOP came. is_whole: the modem saw the
+ * page's end, but may have kept the RTC to itself. True: the core has to take the command on a
+ * worker, by class2_caller_on_worker(). */
+bool class2_caller_page_end(struct class2_caller *caller, uint8_t command, bool is_whole);
 void class2_caller_on_worker(struct class2_caller *caller);
 
 /* DCN came. */

@@ -309,6 +309,12 @@ static void on_data_end(void *user)
         enter(front, AFTER, AFTER_MS);
 }
 
+/* What the modem itself would answer. */
+static bool modem_confirms(const struct front_class2 *front)
+{
+    return !front->was_bad && (front->status == MODEM_MCF || front->status == MODEM_RTP);
+}
+
 /* The page is over: its command goes to the core, by way of a worker. next: +FET. */
 static void end_page(struct front_class2 *front, int next)
 {
@@ -324,7 +330,8 @@ static void end_page(struct front_class2 *front, int next)
         front->caller.answer = FCF_MCF;
         return;
     }
-    if (class2_caller_page_end(&front->caller, next >= 0 && next <= 6 ? commands[next] : FCF_MPS))
+    if (class2_caller_page_end(&front->caller, next >= 0 && next <= 6 ? commands[next] : FCF_MPS,
+                               modem_confirms(front)))
         front->base.needs_worker = true;
 }
 
@@ -442,13 +449,10 @@ static void override(struct front_class2 *front, int status)
 /* The core has answered, and the modem is ready for it: its own answer is made the same. */
 static void act(struct front_class2 *front)
 {
-    bool modem_confirms =
-        !front->was_bad && (front->status == MODEM_MCF || front->status == MODEM_RTP);
-
     switch (front->caller.answer) {
     case FCF_MCF:
     case FCF_RTP:
-        if (modem_confirms || front->is_partial)
+        if (modem_confirms(front) || front->is_partial)
             send_fdr(front);
         else
             override(front, MODEM_MCF);

@@ -216,7 +216,7 @@ static void say_page(struct rig *rig, const char *item)
     size_t to = how == '<' ? length / 2 : length;
 
     if (how == '%')
-        for (size_t i = 40; i < length; i += 23)
+        for (size_t i = 40; i < length; i += 90)
             page[i] ^= 0x5a;
     if (rig->c->reversed)
         class2_reverse_bits(page, page, length);
@@ -251,7 +251,8 @@ static void respond(struct rig *rig, const char *response)
             say(rig, "\r\n", 2);
         }
     }
-    rig->speaks_ms = rig->now_ms + RESPONSE_MS;
+    if (rig->speaks_ms < rig->now_ms + RESPONSE_MS)
+        rig->speaks_ms = rig->now_ms + RESPONSE_MS;
 }
 
 static void take_command(struct rig *rig, const char *command)
@@ -266,6 +267,8 @@ static void take_command(struct rig *rig, const char *command)
         if (rig->page_end_ms > 0)
             rig->out->answered_ms = rig->now_ms - rig->page_end_ms;
         rig->at++;
+        if (strcmp(command, "CAN") == 0) /* T.32 9.3.3: what was not sent yet is thrown away */
+            rig->head = rig->tail;
         respond(rig, expected->response);
         if (rig->c->script[rig->at].command == NULL)
             rig->script_end_ms = rig->now_ms;
