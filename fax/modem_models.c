@@ -375,25 +375,35 @@ static size_t fit(const char *pattern, const struct modem_answer *answer)
     return text_match(pattern, answer->line) ? text_match_weight(pattern) : 0;
 }
 
-const struct modem_model *modem_models_by_answers(const struct modem_models *models,
-                                                  const struct modem_answer *answers, size_t count)
+/* The best of a table; models that the other one replaces are passed over. */
+static const struct modem_model *best_of(const struct table *table, const struct table *other,
+                                         const struct modem_answer *answers, size_t count)
 {
     const struct modem_model *best = NULL;
-    const struct modem_model *m;
     size_t best_fit = 0;
     size_t i;
     size_t a;
 
-    for (i = 0; (m = modem_models_at(models, i)) != NULL; i++) {
-        const char *rest = m->match;
+    for (i = 0; i < table->count; i++) {
+        const char *rest = table->model[i].match;
         char pattern[PATTERN_MAX];
 
+        if (other != NULL && table_find(other, table->model[i].name) != NULL)
+            continue;
         while (rest != NULL && text_list_next(&rest, pattern, sizeof pattern))
             for (a = 0; a < count; a++)
                 if (fit(pattern, &answers[a]) > best_fit) {
                     best_fit = fit(pattern, &answers[a]);
-                    best = m;
+                    best = &table->model[i];
                 }
     }
     return best;
+}
+
+const struct modem_model *modem_models_by_answers(const struct modem_models *models,
+                                                  const struct modem_answer *answers, size_t count)
+{
+    const struct modem_model *best = best_of(&models->own, NULL, answers, count);
+
+    return best != NULL ? best : best_of(&models->shipped, &models->own, answers, count);
 }

@@ -75,7 +75,8 @@ struct modem_answer {
     const char *line;
 };
 
-/* The one whose pattern says most of any of the answers, or NULL. */
+/* The one whose pattern says most of any of the answers, the administrator's before those that were
+ * shipped; or NULL. */
 const struct modem_model *modem_models_by_answers(const struct modem_models *models,
                                                   const struct modem_answer *answers, size_t count);
 

@@ -22,7 +22,7 @@ enum wake_kind {
     WAKE_DTR_ON
 };
 
-enum { SPEED_CALL_MS = 700, SPEED_CALLS = 2, ERRORS_MOST = 4 };
+enum { SPEED_CALL_MS = 700, SPEED_CALLS = 2, ERRORS_MOST = 4, WAKE_DRAINED = 1000 };
 
 /* The first octet of AT ends a reception; what else a modem may be in: no answers (Q1), a page that
  * it sends or hands over, a data call, a call that only DTR ends. */
@@ -110,14 +110,25 @@ static bool was_call(const struct modem_setup *setup)
            (setup->step > WAKE_STEPS || wake_plan[setup->step - 1].kind == WAKE_CALL);
 }
 
+/* Called several times, a slow modem still owes answers, and they are not to what is asked next. */
+static enum phase_result wake_done(struct modem_setup *setup)
+{
+    if (setup->found.speed != setup->wish.speed)
+        setup_advise(setup, "answers at %d, not at speed = %d: set speed = %d", setup->found.speed,
+                     setup->wish.speed, setup->found.speed);
+    if (setup->step == 1)
+        return PHASE_DONE;
+    setup->step = WAKE_DRAINED;
+    setup_wait_ms(setup, ANSWER_MS);
+    return PHASE_GOES_ON;
+}
+
 static enum phase_result wake(struct modem_setup *setup, enum setup_event event)
 {
-    if (event == EVENT_OK && was_call(setup)) {
-        if (setup->found.speed != setup->wish.speed)
-            setup_advise(setup, "answers at %d, not at speed = %d: set speed = %d",
-                         setup->found.speed, setup->wish.speed, setup->found.speed);
+    if (setup->step == WAKE_DRAINED)
         return PHASE_DONE;
-    }
+    if (event == EVENT_OK && was_call(setup))
+        return wake_done(setup);
     if (event == EVENT_ERROR && setup->errors >= ERRORS_MOST) {
         setup_fail(setup, "says ERROR to everything, even to AT alone: it is no modem, or it "
                           "hangs: switch it off and on");
@@ -173,7 +184,7 @@ static enum phase_result reset(struct modem_setup *setup, enum setup_event event
                      RESET_MS / 1000);
         return PHASE_DONE;
     case EVENT_OK: setup_wait_ms(setup, setup->found.model->reset_wait_ms); return PHASE_GOES_ON;
-    case EVENT_WAITED: break;
+    case EVENT_WAITED: at_stream_command(&setup->stream); break;
     }
     return PHASE_DONE;
 }

@@ -76,6 +76,7 @@ static void send_command(struct modem_setup *setup)
 static void wait_for_answer(struct modem_setup *setup, int limit_ms, bool silence)
 {
     setup->line_count = 0;
+    setup->echo_at = 0;
     setup->has_ok = false;
     setup->may_be_silent = silence;
     setup->wait = WAIT_ANSWER;
@@ -222,9 +223,9 @@ static void line_came(void *user, const char *line)
     bool ok;
 
     setup_trace(setup, "<", line);
-    if (is_echo(setup, line)) {
-        setup->echo_in = true;
-    } else if (modem_answer_is_final(line, &ok)) {
+    if (is_echo(setup, line))
+        return;
+    if (modem_answer_is_final(line, &ok)) {
         take_final(setup, ok);
     } else if (modem_ring_line(&scratch, line, setup->now_ms) != MODEM_RING_NOTHING) {
         if (setup->hooks.line != NULL)
@@ -247,11 +248,26 @@ static void data_ended(void *user)
     (void)user;
 }
 
+/* One that only echoes sends no line ends, so no lines. */
+static void look_for_echo(struct modem_setup *setup, const uint8_t *octets, size_t length)
+{
+    size_t i;
+
+    for (i = 0; i < length && !setup->echo_in && setup->command[0] != '\0'; i++) {
+        if (octets[i] != (uint8_t)setup->command[setup->echo_at])
+            setup->echo_at = 0;
+        if (octets[i] == (uint8_t)setup->command[setup->echo_at])
+            setup->echo_at++;
+        setup->echo_in = setup->echo_at > 0 && setup->command[setup->echo_at] == '\0';
+    }
+}
+
 void modem_setup_octets(struct modem_setup *setup, const uint8_t *octets, size_t length,
                         int64_t now_ms)
 {
     setup->now_ms = now_ms;
     setup->octets_in += length;
+    look_for_echo(setup, octets, length);
     if (setup->wait == WAIT_QUIET && length > 0)
         setup->due_ms = now_ms + QUIET_MS;
     at_stream_feed(&setup->stream, octets, length);
@@ -269,6 +285,7 @@ static void call_again(struct modem_setup *setup)
     }
     setup->wait = WAIT_RESYNC;
     setup->due_ms = setup->now_ms + RESYNC_MS;
+    setup->echo_at = 0;
     text_copy(setup->command, sizeof setup->command, "AT");
     send_command(setup);
 }
