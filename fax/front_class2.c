@@ -16,493 +16,19 @@
  */
 #include "fax/front.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fax/at_stream.h"
-#include "fax/class2_caller.h"
-#include "fax/class2_prepare.h"
-#include "fax/class2_words.h"
+#include "fax/class2_front.h"
 #include "fax/frames.h"
 
-enum state {
-    PREPARING,  /* commands before the call is answered, one at a time */
-    ANSWERING,  /* ATA: reports of the sender, then OK */
-    WAITING,    /* AT+FDR: CONNECT and a page, or the end */
-    PAGE,       /* image data */
-    AFTER,      /* reports about the page, OK; the core's answer */
-    OVERRIDING, /* AT+FPTS=n: another answer than the modem would give */
-    REFUSING,   /* AT+FPTS=2, then AT+FK */
-    STOPPING,   /* CAN, then AT+FK */
-    KILLING,    /* AT+FK: until the modem has hung up */
-    OVER,
-};
-
 enum {
-    COMMAND_MS = 3000,
-    COMMANDS_LOST_MOST = 2, /* commands without any answer, one after the other */
-    ANSWER_MS = 75000,    /* to each report: CED, T1 of 35 s, a training, or a data call's tones */
-    WAIT_MS = 75000,      /* the next page: MCF, perhaps EOM, DIS and training */
-    DATA_MS = 30000,      /* silence within a page */
-    DATA_ECM_MS = 240000, /* the modem asks for a whole block again: 218 s at 2400 bit/s */
-    AFTER_MS = 60000,
-    NO_REPORT_MS = 6000, /* a page's end that is no more than an OK */
-    NO_OK_MS = 1500,     /* reports without an OK behind them */
-    STOP_MS = 5000,
-    KILL_MS = 10000,
     /* How long a modem can keep the sender waiting is not said anywhere; a sender repeats its
      * command three times, with 3 s and a frame of 1.5 s between (T.30 T4), and modems wait 30 s
      * for us (T.32 8.5.2.6 +FCT). */
     PATIENCE_MS = 25000,
-    MODEM_MCF = 1, /* AT+FPTS=n */
-    MODEM_RTN = 2,
-    MODEM_RTP = 3,
-    EARLY_MS = 2000, /* no call is answered so soon: an OK still belongs to what was before */
-    FDR_MOST = 3,
-    OK_ALONE_MS = 5000, /* an OK to AT+FDR, and nothing behind it */
-    PARTIAL_PAGE = 3,   /* +FET:3, PPS-NULL */
+    DC2 = 0x12,
 };
-
-struct front_class2 {
-    struct front base;
-    struct at_stream stream;
-    struct class2_caller caller;
-    enum modem_class class;
-    uint8_t page_start;
-    enum state state;
-    int left_ms; /* until the state's deadline */
-    bool begun;
-    struct class2_prepare prepare;
-    int lost; /* commands of it without an answer, one after the other */
-
-    /* what the modem said of the sender */
-    bool is_fax;
-    bool asked; /* AT+FDCS? was sent */
-    char sender[CLASS2_STATION_MAX], subaddress[CLASS2_STATION_MAX];
-    struct class2_parameters parameters;
-    bool has_parameters;
-    bool training_due; /* the core has not been told */
-
-    /* the page */
-    bool is_partial; /* one more piece of the same page follows */
-    bool ended;      /* DLE ETX and the reports were seen, the command is given */
-    bool has_result; /* and the OK or ERROR behind them */
-    bool was_bad;    /* ERROR: the modem would answer RTN */
-    int status;      /* +FPTS, what the modem would answer */
-    int fdr_count;   /* AT+FDR for the same page */
-    bool ok_alone;   /* that got no more than an OK */
-    size_t octets;
-};
-
-/* ---- to the modem --------------------------------------------------------------------------- */
-
-static void enter(struct front_class2 *front, enum state state, int ms)
-{
-    front->state = state;
-    front->left_ms = ms;
-}
-
-static void send_text(struct front_class2 *front, const char *text)
-{
-    char line[80];
-    int length = snprintf(line, sizeof line, "%s\r", text);
-
-    session_trace_modem(front->base.session, "modem >", text);
-    session_octets_out(front->base.session, (const uint8_t *)line, (size_t)length);
-}
-
-static void send_octet(struct front_class2 *front, uint8_t octet, const char *name)
-{
-    session_trace_modem(front->base.session, "modem >", name);
-    session_octets_out(front->base.session, &octet, 1);
-}
-
-static void send_command(struct front_class2 *front, enum class2_word word, const char *arguments)
-{
-    char text[64];
-
-    snprintf(text, sizeof text, "AT%s%s", class2_name(word, front->class), arguments);
-    send_text(front, text);
-}
-
-static void fail(struct front_class2 *front, const char *why)
-{
-    if (front->state == OVER)
-        return;
-    enter(front, OVER, 0);
-    front->base.responding = false;
-    session_front_failed(front->base.session, why);
-}
-
-/* ---- before the call ------------------------------------------------------------------------ */
-
-static void prepare_next(struct front_class2 *front)
-{
-    char command[CLASS2_COMMAND_MAX];
-
-    if (!class2_prepare_next(&front->prepare, command))
-        return;
-    send_text(front, command);
-    if (strcmp(command, "ATA") == 0)
-        enter(front, ANSWERING, ANSWER_MS);
-    else
-        enter(front, PREPARING, COMMAND_MS);
-}
-
-static void line_while_preparing(struct front_class2 *front, const char *line)
-{
-    if (!class2_prepare_line(&front->prepare, line))
-        return;
-    front->lost = 0;
-    prepare_next(front);
-}
-
-/* ---- phase B -------------------------------------------------------------------------------- */
-
-static void take_parameters(struct front_class2 *front, const char *arguments)
-{
-    struct class2_parameters read;
-
-    if (!class2_parameters_read(&read, arguments))
-        return;
-    if (!front->has_parameters || !class2_parameters_are_same(&read, &front->parameters))
-        front->training_due = true;
-    front->parameters = read;
-    front->has_parameters = true;
-}
-
-/* Reports of the sender come before the OK to ATA, or between AT+FDR and CONNECT. */
-static void take_report(struct front_class2 *front, enum class2_word word, const char *arguments)
-{
-    switch (word) {
-    case CLASS2_FAX: front->is_fax = true; break;
-    case CLASS2_SENDER: class2_station(front->sender, arguments); break;
-    case CLASS2_SUBADDRESS: class2_station(front->subaddress, arguments); break;
-    case CLASS2_PARAMETERS: take_parameters(front, arguments); break;
-    default: break;
-    }
-}
-
-/* Whatever can end a call at any time. False: it was something else. */
-static bool line_ends_call(struct front_class2 *front, enum class2_word word, const char *arguments)
-{
-    const char *why = NULL;
-    bool is_fax = front->is_fax || front->has_parameters;
-
-    switch (word) {
-    case CLASS2_HANGUP:
-        why = class2_hangup_text(arguments);
-        if (why == NULL)
-            why = "the sender hung up before the end";
-        break;
-    case CLASS2_GONE:
-        why = is_fax ? "the line broke" : "no fax machine was there: the modem gave NO CARRIER";
-        break;
-    case CLASS2_DATA:
-        why = "a data call: if that was not meant, set the modem to fax only (AT+FAA=0)";
-        break;
-    case CLASS2_VOICE: why = "a voice call: no fax machine was there"; break;
-    default: return false;
-    }
-    fail(front, why);
-    return true;
-}
-
-/* The core gets what a sender would have said. False: it cannot be, and the call is ending. */
-static bool begin_document(struct front_class2 *front)
-{
-    uint8_t dcs[CLASS2_FRAME_MAX];
-    const char *why = NULL;
-    size_t length = class2_dcs(dcs, &front->parameters, &why);
-
-    if (length == 0) {
-        send_octet(front, AT_CAN, "CAN");
-        fail(front, why);
-        return false;
-    }
-    front->training_due = false;
-    return class2_caller_begin(&front->caller, front->subaddress, front->sender, dcs, length);
-}
-
-/* AT+FDR: gives what answers the last page, and asks for the next one. */
-static void send_fdr(struct front_class2 *front)
-{
-    front->caller.answer = FCF_NULL;
-    front->ended = front->ok_alone = false;
-    front->fdr_count++;
-    enter(front, WAITING, WAIT_MS);
-    send_text(front, "AT+FDR");
-}
-
-static void line_while_answering(struct front_class2 *front, enum class2_word word,
-                                 const char *arguments)
-{
-    bool is_result = word == CLASS2_OK || word == CLASS2_ERROR;
-
-    if (is_result && !front->is_fax && !front->has_parameters &&
-        front->left_ms > ANSWER_MS - EARLY_MS && (word == CLASS2_OK || front->lost > 0))
-        return; /* to a command that we had given up */
-    if (word == CLASS2_CONNECT)
-        word = CLASS2_DATA;
-    if (line_ends_call(front, word, arguments))
-        return;
-    take_report(front, word, arguments);
-    if (word == CLASS2_ERROR && !front->asked) {
-        fail(front, "the modem refused to answer (ATA gave ERROR): see faxpost modem probe");
-    } else if (is_result && !front->has_parameters && !front->asked) {
-        front->asked = true; /* reports may be off; T.32 modems remember the last DCS */
-        enter(front, ANSWERING, COMMAND_MS);
-        send_command(front, CLASS2_PARAMETERS, "?");
-    } else if (is_result) {
-        if (!front->training_due || begin_document(front))
-            send_fdr(front);
-    } else if (word != CLASS2_OTHER) {
-        front->left_ms = ANSWER_MS;
-    }
-}
-
-/* ---- a page --------------------------------------------------------------------------------- */
-
-static void begin_page(struct front_class2 *front)
-{
-    if (!front->has_parameters) {
-        send_octet(front, AT_CAN, "CAN");
-        fail(front, "the modem does not say what kind of page is coming (+FDCS, +FCS): use "
-                    "class = 1 on this line");
-        return;
-    }
-    if (!front->is_partial) {
-        if ((front->training_due || front->caller.restart_due) && !begin_document(front))
-            return;
-        class2_caller_page(&front->caller);
-        front->octets = 0;
-    }
-    front->is_partial = false;
-    front->fdr_count = 0;
-    front->status = MODEM_MCF;
-    front->has_result = front->was_bad = false;
-    enter(front, PAGE, front->parameters.value[CLASS2_EC] > 0 ? DATA_ECM_MS : DATA_MS);
-    at_stream_data(&front->stream);
-    send_octet(front, front->page_start, front->page_start == 0x11 ? "DC1" : "DC2");
-}
-
-static void on_data(void *user, const uint8_t *octets, size_t length)
-{
-    struct front_class2 *front = user;
-
-    if (front->state != PAGE)
-        return;
-    front->left_ms = front->parameters.value[CLASS2_EC] > 0 ? DATA_ECM_MS : DATA_MS;
-    front->octets += length;
-    class2_caller_image(&front->caller, octets, length);
-}
-
-static void on_data_end(void *user)
-{
-    struct front_class2 *front = user;
-    char text[48];
-
-    snprintf(text, sizeof text, "page data, %zu octets, DLE ETX", front->octets);
-    session_trace_modem(front->base.session, "modem <", text);
-    if (front->state == PAGE)
-        enter(front, AFTER, AFTER_MS);
-}
-
-/* What the modem itself would answer. */
-static bool modem_confirms(const struct front_class2 *front)
-{
-    return !front->was_bad && (front->status == MODEM_MCF || front->status == MODEM_RTP);
-}
-
-/* The page is over: its command goes to the core, by way of a worker. next: +FET. */
-static void end_page(struct front_class2 *front, int next)
-{
-    /* 4 to 6: PRI */
-    static const uint8_t commands[] = {FCF_MPS, FCF_EOM, FCF_EOP, FCF_MPS,
-                                       FCF_MPS, FCF_EOM, FCF_EOP};
-
-    if (front->ended)
-        return;
-    front->ended = true;
-    if (next == PARTIAL_PAGE) {
-        front->is_partial = true;
-        front->caller.answer = FCF_MCF;
-        return;
-    }
-    if (class2_caller_page_end(&front->caller, next >= 0 && next <= 6 ? commands[next] : FCF_MPS,
-                               modem_confirms(front)))
-        front->base.needs_worker = true;
-}
-
-static void line_after_page(struct front_class2 *front, enum class2_word word,
-                            const char *arguments)
-{
-    switch (word) {
-    case CLASS2_PAGE_STATUS: front->status = class2_number(arguments); break;
-    case CLASS2_PAGE_END:
-        front->has_result = false; /* some give one OK to the data, another to the reports */
-        front->left_ms = AFTER_MS;
-        end_page(front, class2_number(arguments));
-        break;
-    case CLASS2_OK:
-    case CLASS2_ERROR:
-        front->has_result = true;
-        front->was_bad = word == CLASS2_ERROR;
-        if (!front->ended)
-            front->left_ms = NO_REPORT_MS;
-        break;
-    default: line_ends_call(front, word, arguments);
-    }
-}
-
-/* The end of the call, as good as the core thinks it is. */
-static void hang_up(struct front_class2 *front)
-{
-    enter(front, OVER, 0);
-    class2_caller_hangup(&front->caller);
-}
-
-static void line_while_waiting(struct front_class2 *front, enum class2_word word,
-                               const char *arguments)
-{
-    take_report(front, word, arguments);
-    switch (word) {
-    case CLASS2_CONNECT: begin_page(front); break;
-    case CLASS2_OK: /* late, to the page before; or there is no page and +FHNG will follow */
-        front->ok_alone = true;
-        front->left_ms = OK_ALONE_MS;
-        break;
-    case CLASS2_ERROR:
-        fail(front, front->octets > 0 ? "the modem refused to go on with the next page"
-                                      : "the modem refused to receive (AT+FDR gave ERROR)");
-        break;
-    case CLASS2_HANGUP:
-        if (class2_hangup_text(arguments) == NULL)
-            hang_up(front);
-        else
-            line_ends_call(front, word, arguments);
-        break;
-    default:
-        if (!line_ends_call(front, word, arguments) && word != CLASS2_OTHER) {
-            front->ok_alone = false;
-            front->left_ms = WAIT_MS;
-        }
-    }
-}
-
-/* ---- the answer to a page ------------------------------------------------------------------- */
-
-/* The modem is told to refuse the page and to end the call. */
-static void refuse(struct front_class2 *front)
-{
-    if (front->state == OVER || front->base.responding)
-        return;
-    front->base.responding = true;
-    switch (front->state) {
-    case AFTER:
-    case OVERRIDING:
-        /* RTN first: should the modem still answer the page before it ends the call */
-        enter(front, REFUSING, COMMAND_MS);
-        send_command(front, CLASS2_PAGE_STATUS, "=2");
-        break;
-    case ANSWERING:
-    case WAITING:
-    case PAGE: /* T.32 9.3: ends the reception; the modem may hang up by itself then */
-        enter(front, STOPPING, STOP_MS);
-        send_octet(front, AT_CAN, "CAN");
-        break;
-    default: enter(front, OVER, 0); front->base.responding = false;
-    }
-}
-
-static void kill_call(struct front_class2 *front)
-{
-    at_stream_command(&front->stream);
-    enter(front, KILLING, KILL_MS);
-    send_command(front, CLASS2_ABORT, "");
-}
-
-static void refused(struct front_class2 *front)
-{
-    enter(front, OVER, 0);
-    front->base.responding = false;
-}
-
-static void line_while_refusing(struct front_class2 *front, enum class2_word word)
-{
-    if (word == CLASS2_HANGUP || word == CLASS2_GONE)
-        refused(front);
-    else if (word == CLASS2_OK || word == CLASS2_ERROR)
-        front->state == KILLING ? refused(front) : kill_call(front);
-}
-
-static void override(struct front_class2 *front, int status)
-{
-    char text[8];
-
-    snprintf(text, sizeof text, "=%d", status);
-    enter(front, OVERRIDING, COMMAND_MS);
-    send_command(front, CLASS2_PAGE_STATUS, text);
-}
-
-/* The core has answered, and the modem is ready for it: its own answer is made the same. */
-static void act(struct front_class2 *front)
-{
-    switch (front->caller.answer) {
-    case FCF_MCF:
-    case FCF_RTP:
-        if (modem_confirms(front) || front->is_partial)
-            send_fdr(front);
-        else
-            override(front, MODEM_MCF);
-        break;
-    case FCF_RTN: override(front, MODEM_RTN); break;
-    default: break;
-    }
-}
-
-static void overridden(struct front_class2 *front, bool accepted)
-{
-    if (accepted || front->caller.answer != FCF_RTN) {
-        /* not taken: it says RTN, and the sender sends again a page that we have: no loss */
-        send_fdr(front);
-        return;
-    }
-    /* The modem would confirm a page that we could not read. */
-    front->base.responding = true;
-    kill_call(front);
-    session_front_failed(front->base.session, "a page came in badly, and the modem refused to say "
-                                              "so (AT+FPTS=2 gave ERROR)");
-}
-
-/* ---- from the modem ------------------------------------------------------------------------- */
-
-static void on_line(void *user, const char *line)
-{
-    struct front_class2 *front = user;
-    const char *arguments;
-    enum class2_word word = class2_word_of(line, &arguments);
-
-    session_trace_modem(front->base.session, "modem <", line);
-    switch (front->state) {
-    case PREPARING: line_while_preparing(front, line); break;
-    case ANSWERING: line_while_answering(front, word, arguments); break;
-    case WAITING: line_while_waiting(front, word, arguments); break;
-    case AFTER: line_after_page(front, word, arguments); break;
-    case OVERRIDING:
-        if (word == CLASS2_OK || word == CLASS2_ERROR)
-            overridden(front, word == CLASS2_OK);
-        else
-            line_ends_call(front, word, arguments);
-        break;
-    case REFUSING:
-    case STOPPING:
-    case KILLING: line_while_refusing(front, word); break;
-    case PAGE:
-    case OVER: break;
-    }
-}
 
 static void class2_octets(struct front *base, const uint8_t *octets, size_t length)
 {
@@ -519,61 +45,6 @@ static void class2_pump(struct front *base, bool on_worker)
     class2_caller_on_worker(&front->caller);
 }
 
-static void expire_waiting(struct front_class2 *front)
-{
-    if (front->ok_alone && front->caller.command == FCF_EOP) {
-        hang_up(front);
-    } else if (front->ok_alone && front->fdr_count < FDR_MOST) {
-        send_fdr(front);
-    } else {
-        send_octet(front, AT_CAN, "CAN");
-        fail(front, "the modem fell silent while a page was expected");
-    }
-}
-
-/* The state took too long. */
-static void expire(struct front_class2 *front)
-{
-    switch (front->state) {
-    case PREPARING:
-        if (++front->lost < COMMANDS_LOST_MOST)
-            prepare_next(front);
-        else
-            fail(front, "the modem does not answer to commands: is it switched on? See faxpost "
-                        "modem probe");
-        break;
-    case ANSWERING:
-        if (front->asked) {
-            send_fdr(front);
-            break;
-        }
-        send_octet(front, AT_CAN, "CAN");
-        fail(front, front->is_fax || front->has_parameters
-                        ? "the modem fell silent while a page was expected"
-                        : "no fax machine was there, and the modem did not say so");
-        break;
-    case WAITING: expire_waiting(front); break;
-    case PAGE:
-        send_octet(front, AT_CAN, "CAN");
-        fail(front, "the modem fell silent in the middle of a page");
-        break;
-    case AFTER:
-        if (!front->ended && front->has_result) {
-            end_page(front, 0); /* OK alone: what follows is seen after AT+FDR */
-            front->left_ms = AFTER_MS;
-            break;
-        }
-        send_command(front, CLASS2_ABORT, "");
-        fail(front, "the modem did not say how the page ended (+FET)");
-        break;
-    case OVERRIDING: overridden(front, false); break;
-    case REFUSING:
-    case STOPPING: kill_call(front); break;
-    case KILLING: refused(front); break;
-    case OVER: break;
-    }
-}
-
 static void class2_tick(struct front *base, int elapsed_ms, int16_t *audio_out)
 {
     struct front_class2 *front = (struct front_class2 *)base;
@@ -582,27 +53,15 @@ static void class2_tick(struct front *base, int elapsed_ms, int16_t *audio_out)
         memset(audio_out, 0, sizeof *audio_out * SESSION_TICK_SAMPLES);
     if (!front->begun) {
         front->begun = true;
-        prepare_next(front);
+        class2_start(front);
         return;
     }
     if (front->caller.answer == FCF_DCN) { /* the core wants no more of it */
         front->caller.answer = FCF_NULL;
-        refuse(front);
+        class2_refuse(front);
         class2_caller_arrived(&front->caller);
     }
-    if (front->state == AFTER && front->ended && front->caller.answer != FCF_NULL) {
-        if (front->has_result)
-            act(front);
-        else if (front->left_ms > NO_OK_MS)
-            front->left_ms = NO_OK_MS;
-    }
-    front->left_ms -= elapsed_ms;
-    if (front->left_ms > 0)
-        return;
-    if (front->state == AFTER && front->ended && front->caller.answer != FCF_NULL)
-        act(front); /* no OK came behind the reports */
-    else
-        expire(front);
+    class2_pass_time(front, elapsed_ms);
 }
 
 static void class2_respond(struct front *base, const uint8_t *frame, size_t length)
@@ -610,7 +69,7 @@ static void class2_respond(struct front *base, const uint8_t *frame, size_t leng
     struct front_class2 *front = (struct front_class2 *)base;
 
     switch (frame_fcf(frame, length)) {
-    case FCF_DCN: refuse(front); break;
+    case FCF_DCN: class2_refuse(front); break;
     case FCF_MCF:
     case FCF_RTP:
     case FCF_RTN: front->caller.answer = frame_fcf(frame, length); break; /* as before */
@@ -653,13 +112,13 @@ struct front *front_class2_new(struct session *session, const struct session_set
 {
     struct front_class2 *front = calloc(1, sizeof *front);
     const struct at_stream_hooks hooks = {
-        .user = front, .line = on_line, .data = on_data, .data_end = on_data_end};
+        .user = front, .line = class2_line, .data = class2_data, .data_end = class2_data_end};
 
     if (front == NULL)
         return NULL;
     front->base = (struct front){.ops = &ops, .session = session, .patience_ms = PATIENCE_MS};
     front->class = settings->modem.class;
-    front->page_start = settings->modem.page_start != 0 ? settings->modem.page_start : 0x12;
+    front->page_start = settings->modem.page_start != 0 ? settings->modem.page_start : DC2;
     class2_prepare_init(&front->prepare, front->class, settings->station, settings->ecm);
     at_stream_init(&front->stream, &hooks);
     if (!class2_caller_init(&front->caller, session, settings->modem.bit_order)) {
