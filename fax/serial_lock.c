@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,7 +25,8 @@
 #include "fax/serial.h"
 
 enum {
-    LOCK_TRIES = 5,
+    LOCK_TRIES = 20,
+    BUSY_WAIT_MS = 20,
     EMPTY_LOCK_S = 60, /* a lock without a number is being written, unless it is as old as this */
 };
 
@@ -44,31 +47,41 @@ static int lock_path(char out[SERIAL_PATH_MAX], const char *real, const char *lo
     return 0;
 }
 
-/* Whose a lock is: 0 when that cannot be read from it. False when there is none. */
-static bool lock_owner(const char *path, pid_t *out_pid, bool *out_is_old)
+/* Whose a lock is: 0 when that cannot be read from it. */
+static pid_t read_owner(int fd, bool *out_is_old)
 {
     char text[32] = "";
     struct stat st;
-    ssize_t n;
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    long pid = 0;
     int binary;
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+    *out_is_old = fstat(fd, &st) == 0 && time(NULL) - st.st_mtime > EMPTY_LOCK_S;
+    if (n == (ssize_t)sizeof binary && strspn(text, " 0123456789\n") < (size_t)n) {
+        memcpy(&binary, text, sizeof binary); /* as the first programs wrote it */
+        pid = binary;
+    } else if (n > 0) {
+        pid = strtol(text, NULL, 10);
+    }
+    return pid > 0 && pid <= INT_MAX ? (pid_t)pid : 0;
+}
+
+static int open_lock(const char *path)
+{
+    return open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* False when there is no lock. One that we may not read counts as being written just now. */
+static bool lock_owner(const char *path, pid_t *out_pid, bool *out_is_old)
+{
+    int fd = open_lock(path);
 
     *out_pid = 0;
     *out_is_old = false;
     if (fd < 0)
         return errno != ENOENT;
-    n = read(fd, text, sizeof text - 1);
-    if (fstat(fd, &st) == 0)
-        *out_is_old = time(NULL) - st.st_mtime > EMPTY_LOCK_S;
+    *out_pid = read_owner(fd, out_is_old);
     close(fd);
-    if (n == (ssize_t)sizeof binary && strspn(text, " 0123456789\n") < (size_t)n) {
-        memcpy(&binary, text, sizeof binary); /* as the first programs wrote it */
-        *out_pid = binary;
-    } else if (n > 0) {
-        *out_pid = (pid_t)strtol(text, NULL, 10);
-    }
-    if (*out_pid < 0)
-        *out_pid = 0;
     return true;
 }
 
@@ -105,26 +118,40 @@ static int say_in_use(const char *device, const char *path, pid_t pid, char *why
     return ERROR_BUSY;
 }
 
-/* Takes a dead program's lock away, but not one that another program made in the meantime. */
-static int remove_stale(const char *path, const char *aside, pid_t dead, char *why, size_t size)
+/* The open file still is the lock, and still the dead program's. */
+static bool is_still_stale(int fd, const char *path, pid_t dead)
 {
-    pid_t pid;
+    struct stat held;
+    struct stat named;
     bool is_old;
 
-    if (rename(path, aside) < 0) {
-        if (errno == ENOENT)
-            return 0;
-        snprintf(why, size,
-                 "the lock %s of pid %d, which is dead, cannot be removed: %s: remove it", path,
-                 (int)dead, strerror(errno));
-        return ERROR_DENIED;
+    return fstat(fd, &held) == 0 && lstat(path, &named) == 0 && held.st_ino == named.st_ino &&
+           held.st_dev == named.st_dev && read_owner(fd, &is_old) == dead && (dead != 0 || is_old);
+}
+
+/* Takes a dead program's lock away, but not one that another made in the meantime: who removes a
+ * lock holds its file by flock. 0: gone, or try again. */
+static int remove_stale(const char *path, pid_t dead, char *why, size_t size)
+{
+    int error = 0;
+    int fd = open_lock(path);
+
+    if (fd < 0)
+        return 0;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        poll(NULL, 0, BUSY_WAIT_MS);
+    } else if (is_still_stale(fd, path, dead)) {
+        if (unlink(path) == 0) {
+            log_info("lock of a dead program removed path=%s pid=%d", path, (int)dead);
+        } else {
+            snprintf(why, size,
+                     "the lock %s of pid %d, which is dead, cannot be removed: %s: remove it", path,
+                     (int)dead, strerror(errno));
+            error = ERROR_DENIED;
+        }
     }
-    if (lock_owner(aside, &pid, &is_old) && pid != dead && link(aside, path) < 0)
-        log_warning("lock lost path=%s pid=%d: two programs took it at the same time", path,
-                    (int)pid);
-    unlink(aside);
-    log_info("lock of a dead program removed path=%s pid=%d", path, (int)dead);
-    return 0;
+    close(fd);
+    return error;
 }
 
 static int say_no_folder(const char *lock_dir, char *why, size_t size)
@@ -171,11 +198,9 @@ static int write_id(char out[SERIAL_PATH_MAX], const char *lock_dir)
 
 static int take(const char *device, const char *path, const char *mine, char *why, size_t size)
 {
-    char aside[SERIAL_PATH_MAX + 8];
     int error = 0;
     int tries;
 
-    snprintf(aside, sizeof aside, "%s.old", mine);
     for (tries = 0; tries < LOCK_TRIES && error == 0; tries++) {
         pid_t pid;
         bool is_old;
@@ -190,7 +215,7 @@ static int take(const char *device, const char *path, const char *mine, char *wh
             continue;
         if (pid > 0 ? process_lives(pid) : !is_old)
             return say_in_use(device, path, pid, why, size);
-        error = remove_stale(path, aside, pid, why, size);
+        error = remove_stale(path, pid, why, size);
     }
     if (error < 0)
         return error;
