@@ -4,11 +4,11 @@
  */
 #include "fax/class2_caller.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <spandsp.h>
 
+#include "fax/class2_bits.h"
 #include "fax/class2_words.h"
 #include "fax/frames.h"
 #include "fax/front.h"
@@ -16,7 +16,8 @@
 enum {
     STEPS_MOST = 16,   /* of the core without anything from outside: DIS has four */
     TCF_OCTETS = 2700, /* 1.5 s at 14400 bit/s */
-    EOL_LEAD = 3,      /* so many more EOL codes in one order of bits decide */
+    ROWS_DECIDE = 3,
+    SNIFF_FIRST = 64,
     COMMAND_OCTETS = 3,
     DCS_2D = 0x80, /* octet 4: T.30 table 2, bit 16 */
 };
@@ -33,6 +34,8 @@ static void on_send_hdlc(void *user, const uint8_t *frame, int length)
     caller->step_due = length >= 0;
     if (fcf == FCF_MCF || fcf == FCF_RTP || fcf == FCF_RTN || fcf == FCF_DCN)
         caller->answer = fcf;
+    if (fcf == FCF_RTN && caller->is_guessed)
+        caller->is_reversed = !caller->is_reversed; /* the other order, when the page comes again */
 }
 
 static void on_set_rx_type(void *user, int type, int rate, int short_train, int hdlc)
@@ -105,7 +108,7 @@ static void carrier(struct class2_caller *caller, bool up)
 }
 
 bool class2_caller_begin(struct class2_caller *caller, const char *subaddress, const char *sender,
-                         const uint8_t *dcs, size_t length)
+                         const uint8_t *dcs, size_t length, int width)
 {
     if (caller->restart_due) {
         /* After EOM the core would send DIS when T2 is over; after RTN to EOP it would never take
@@ -120,6 +123,7 @@ bool class2_caller_begin(struct class2_caller *caller, const char *subaddress, c
     if (!give_frame(caller, dcs, length))
         return false;
     caller->is_2d = (dcs[4] & DCS_2D) != 0;
+    caller->width = width;
     carrier(caller, true);
     for (int i = 0; i < TCF_OCTETS; i++)
         t30_non_ecm_put_byte(caller->t30, 0);
@@ -136,6 +140,8 @@ void class2_caller_page(struct class2_caller *caller)
         caller->is_reversed = caller->bit_order == MODEM_BITS_REVERSED;
     caller->is_known = caller->bit_order != MODEM_BITS_AUTO;
     caller->sniffed = 0;
+    caller->sniff_next = SNIFF_FIRST;
+    caller->is_guessed = false;
     caller->answer = FCF_NULL;
 }
 
@@ -159,18 +165,26 @@ static void put_image(struct class2_caller *caller, const uint8_t *octets, size_
     }
 }
 
-/* Looks in which order of bits the page has its EOL codes, and gives the core what was kept. */
+/* Looks in which order of bits the page has rows, and gives the core what was kept. */
 static void settle_bit_order(struct class2_caller *caller, bool at_end)
 {
-    int straight = class2_count_eol(caller->sniff, caller->sniffed, false);
-    int turned = class2_count_eol(caller->sniff, caller->sniffed, true);
+    const uint8_t *sniff = caller->sniff;
+    size_t length = caller->sniffed;
+    int straight;
+    int turned;
 
-    if (!at_end && caller->sniffed < CLASS2_SNIFF_OCTETS && abs(straight - turned) < EOL_LEAD)
+    if (!at_end && length < caller->sniff_next)
         return;
+    straight = class2_count_rows(sniff, length, false, caller->width, caller->is_2d, ROWS_DECIDE);
+    turned = class2_count_rows(sniff, length, true, caller->width, caller->is_2d, ROWS_DECIDE);
+    caller->sniff_next = length * 2 < CLASS2_SNIFF_OCTETS ? length * 2 : CLASS2_SNIFF_OCTETS;
+    if (!at_end && length < CLASS2_SNIFF_OCTETS && straight < ROWS_DECIDE && turned < ROWS_DECIDE)
+        return;
+    caller->is_guessed = straight == turned;
     if (straight != turned)
         caller->is_reversed = turned > straight; /* else as the page before */
     caller->is_known = true;
-    put_image(caller, caller->sniff, caller->sniffed);
+    put_image(caller, sniff, length);
     caller->sniffed = 0;
 }
 

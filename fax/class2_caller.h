@@ -27,11 +27,13 @@ struct class2_caller {
     bool restart_due;        /* the core believes that the document is over: phase B again */
     uint8_t answer;          /* FCF_MCF, FCF_RTP, FCF_RTN, FCF_DCN; FCF_NULL: none yet */
     bool is_2d;              /* the page's compression */
-    uint8_t command;         /* FCF_EOP, FCF_MPS, FCF_EOM: what ended the last page */
+    int width;
+    uint8_t command; /* FCF_EOP, FCF_MPS, FCF_EOM: what ended the last page */
     /* the order of bits in image octets */
     enum modem_bit_order bit_order;
     bool is_reversed, is_known;
-    size_t sniffed;
+    bool is_guessed;            /* nothing spoke for either order */
+    size_t sniffed, sniff_next; /* octets kept; so many are to be looked at */
     uint8_t sniff[CLASS2_SNIFF_OCTETS];
 };
 
@@ -40,10 +42,10 @@ bool class2_caller_init(struct class2_caller *caller, struct session *session,
                         enum modem_bit_order bit_order);
 void class2_caller_free(struct class2_caller *caller);
 
-/* Phase B: SUB, TSI ("": none), DCS, TCF. False when the DCS is not taken: then the session is
- * ending. */
+/* Phase B: SUB, TSI ("": none), DCS, TCF. width: pixels in a row. False when the DCS is not taken:
+ * then the session is ending. */
 bool class2_caller_begin(struct class2_caller *caller, const char *subaddress, const char *sender,
-                         const uint8_t *dcs, size_t length);
+                         const uint8_t *dcs, size_t length, int width);
 
 /* The answer to the last page has reached the sender, and a page's carrier is there. */
 void class2_caller_page(struct class2_caller *caller);

@@ -163,7 +163,8 @@ static bool begin_document(struct front_class2 *front)
         return false;
     }
     front->training_due = false;
-    return class2_caller_begin(&front->caller, front->subaddress, front->sender, dcs, length);
+    return class2_caller_begin(&front->caller, front->subaddress, front->sender, dcs, length,
+                               class2_width(&front->parameters));
 }
 
 /* AT+FDR: gives what answers the last page, and asks for the next one. */

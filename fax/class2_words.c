@@ -151,14 +151,14 @@ static const char *hangup_named(const char *code)
 }
 
 /* The row that stands for all of ten or sixteen codes. */
-static const char *hangup_group(char *code)
+static const char *hangup_group(char code[4])
 {
     if (strlen(code) > 2)
         return "A"; /* 100 to 119 are what T.32 calls A0 to BF */
     if (code[0] == '1')
         return "10";
     code[1] = '\0';
-    return code;
+    return strchr("789AaBb", code[0]) != NULL ? code : "";
 }
 
 const char *class2_hangup_text(const char *arguments)
@@ -324,6 +324,16 @@ int class2_bit_rate(const struct class2_parameters *parameters)
     return (int)((br < 13 ? br : 13) + 1) * 2400;
 }
 
+int class2_width(const struct class2_parameters *parameters)
+{
+    /* T.4 4.1.1; 300 and 16 pixels/mm: T.30 table 2, bits 42 and 43 */
+    static const int widths[3][3] = {{1728, 2048, 2432}, {2592, 3072, 3648}, {3456, 4096, 4864}};
+    unsigned vr = parameters->value[CLASS2_VR];
+    unsigned wd = parameters->value[CLASS2_WD];
+
+    return widths[(vr & 0x40) != 0 ? 1 : (vr & 0x04) != 0 ? 2 : 0][wd < 3 ? wd : 0];
+}
+
 size_t class2_dcs(uint8_t out[CLASS2_FRAME_MAX], const struct class2_parameters *parameters,
                   const char **why)
 {
@@ -375,40 +385,4 @@ size_t class2_ident(uint8_t out[CLASS2_FRAME_MAX], uint8_t fcf, const char *text
     while (n < HEADER + DIGITS)
         out[n++] = ' ';
     return n;
-}
-
-/* ---- image octets --------------------------------------------------------------------------- */
-
-static uint8_t reverse(uint8_t octet)
-{
-    octet = (uint8_t)((octet & 0xf0) >> 4 | (octet & 0x0f) << 4);
-    octet = (uint8_t)((octet & 0xcc) >> 2 | (octet & 0x33) << 2);
-    return (uint8_t)((octet & 0xaa) >> 1 | (octet & 0x55) << 1);
-}
-
-void class2_reverse_bits(uint8_t *out, const uint8_t *octets, size_t length)
-{
-    for (size_t i = 0; i < length; i++)
-        out[i] = reverse(octets[i]);
-}
-
-int class2_count_eol(const uint8_t *octets, size_t length, bool reversed)
-{
-    enum { EOL_ZEROS = 11 };
-    int zeros = 0;
-    int found = 0;
-
-    for (size_t i = 0; i < length; i++) {
-        uint8_t octet = reversed ? reverse(octets[i]) : octets[i];
-
-        for (int bit = 0; bit < 8; bit++, octet >>= 1) {
-            if ((octet & 1) == 0) {
-                zeros++;
-                continue;
-            }
-            found += zeros >= EOL_ZEROS;
-            zeros = 0;
-        }
-    }
-    return found;
 }

@@ -104,15 +104,10 @@ size_t class2_dcs(uint8_t out[CLASS2_FRAME_MAX], const struct class2_parameters 
 size_t class2_ident(uint8_t out[CLASS2_FRAME_MAX], uint8_t fcf, const char *text);
 enum { CLASS2_FCF_TSI = 0x43, CLASS2_FCF_SUB = 0xc3 };
 
+/* Pixels in a row. */
+int class2_width(const struct class2_parameters *parameters);
+
 /* bit/s of BR: 2400 … 33600. */
 int class2_bit_rate(const struct class2_parameters *parameters);
-
-/* ---- image octets --------------------------------------------------------------------------- */
-
-/* How many EOL codes (T.4 4.1.2) stand in there, when the first bit on the line is the lowest of
- * each octet (reversed: the highest). */
-int class2_count_eol(const uint8_t *octets, size_t length, bool reversed);
-
-void class2_reverse_bits(uint8_t *out, const uint8_t *octets, size_t length);
 
 #endif

@@ -13,7 +13,7 @@
 #include <tiffio.h>
 
 #include "fax/at_stream.h"
-#include "fax/class2_words.h"
+#include "fax/class2_bits.h"
 
 enum {
     BEGIN_MS = 1000,
@@ -140,6 +140,27 @@ static uint64_t hash_tiff(const uint8_t *data, size_t length)
     return hash;
 }
 
+/* Zeros before each EOL (T.4 4.1.3). Gives the new length. */
+static size_t add_fill(uint8_t *octets, size_t length, int fill)
+{
+    static uint8_t old[PAGE_MAX];
+    size_t used = 0;
+    int zeros = 0;
+
+    memcpy(old, octets, length);
+    memset(octets, 0, PAGE_MAX);
+    for (size_t i = 0; i < length * 8 && used / 8 < PAGE_MAX - 64; i++, used++) {
+        bool bit = (old[i / 8] >> (i % 8) & 1) != 0;
+
+        if (bit && zeros >= 11)
+            used += (size_t)fill * 8;
+        if (bit)
+            octets[used / 8] |= (uint8_t)(1 << (used % 8));
+        zeros = bit ? 0 : zeros + 1;
+    }
+    return used / 8 + 1;
+}
+
 /* Page n in T.4, the first bit of the line lowest, EOL before each row. Gives the octets. */
 static size_t encode_page(uint8_t *out, const struct class2_case *c, int number)
 {
@@ -177,7 +198,7 @@ static size_t encode_page(uint8_t *out, const struct class2_case *c, int number)
         memcpy(out + length, c->two_d ? rtc2 : rtc1, c->two_d ? sizeof rtc2 : sizeof rtc1);
         length += c->two_d ? (tmsize_t)sizeof rtc2 : (tmsize_t)sizeof rtc1;
     }
-    return (size_t)length;
+    return c->fill > 0 ? add_fill(out, (size_t)length, c->fill) : (size_t)length;
 }
 
 /* ---- the modem --------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ struct class2_case {
     bool no_ecm;
     const char *station; /* NULL: +49 30 1 */
     bool two_d, reversed, no_rtc, sub;
+    int fill;        /* octets of zeros before each EOL */
     int rows, width; /* 0: 200, 1728 */
     int store_ms;
     int store_fails_at;

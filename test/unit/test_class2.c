@@ -804,6 +804,50 @@ static const struct row broken_rows[] = {
      "does not answer"},
 };
 
+/* Fill before each EOL (T.4 4.1.3), and pages in which no row is as it should be: then the second
+ * try is the other order. */
+static const struct row fill_rows[] = {
+    {{.name = "fill",
+      .class = MODEM_CLASS_2,
+      .fill = 4,
+      .no_rtc = true,
+      .script = SCRIPT(BEGIN_2, FDR, {"DC2", "@1" EOP_2}, BYE_2)},
+     CALL_COMPLETE,
+     1,
+     0,
+     NULL},
+    {{.name = "fill, reversed",
+      .class = MODEM_CLASS_2,
+      .fill = 4,
+      .no_rtc = true,
+      .reversed = true,
+      .script = SCRIPT(BEGIN_2, FDR, {"DC2", "@1" EOP_2}, BYE_2)},
+     CALL_COMPLETE,
+     1,
+     0,
+     NULL},
+    {{.name = "fill, reversed, 2-D",
+      .class = MODEM_CLASS_2,
+      .fill = 3,
+      .no_rtc = true,
+      .two_d = true,
+      .reversed = true,
+      .script = SCRIPT(PREPARE_2, ANSWER_2_2D, FDR, {"DC2", "@1" EOP_2}, BYE_2)},
+     CALL_COMPLETE,
+     1,
+     0,
+     NULL},
+    {{.name = "damage, reversed",
+      .class = MODEM_CLASS_2,
+      .reversed = true,
+      .script = SCRIPT(BEGIN_2, FDR, {"DC2", "@1%" MPS_2}, {"AT+FPTS=2", "OK"}, FDR,
+                       {"DC2", "@1" EOP_2}, BYE_2)},
+     CALL_COMPLETE,
+     1,
+     1,
+     NULL},
+};
+
 static void run_row(const struct row *row)
 {
     static struct class2_result result;
@@ -841,6 +885,7 @@ static void test_quirks(void **state)
 {
     (void)state;
     RUN(quirk_rows);
+    RUN(fill_rows);
 }
 
 static void test_refusals(void **state)
@@ -855,13 +900,212 @@ static void test_broken(void **state)
     RUN(broken_rows);
 }
 
+/* What a modem knows better than the core, and who called. */
+static void test_description(void **state)
+{
+    static struct class2_result result;
+
+    (void)state;
+    class2_run(&result, &good_rows[2].c); /* V.34 */
+    assert_int_equal(result.info.bit_rate, 33600);
+    assert_true(result.info.ecm);
+    assert_int_equal(result.info.media, CALL_MEDIA_MODEM);
+    assert_string_equal(result.info.station, "+1 555 1234");
+    assert_string_equal(result.info.own_station, "+49 30 1");
+    class2_run(&result, &quirk_rows[sizeof quirk_rows / sizeof quirk_rows[0] - 1].c);
+    assert_string_equal(result.info.subaddress, "42");
+    assert_string_equal(result.info.station, "1");
+    assert_false(result.info.ecm);
+}
+
+/* The order of bits is found out from whatever page comes first. */
+static void test_bit_orders(void **state)
+{
+    static struct class2_result result;
+
+    (void)state;
+    for (int i = 0; i < 160; i++) {
+        char page[64];
+        const struct exchange script_1d[] = {BEGIN_2, FDR, {"DC2", page}, BYE_2, END};
+        const struct exchange script_2d[] = {PREPARE_2,     ANSWER_2_2D, FDR,
+                                             {"DC2", page}, BYE_2,       END};
+        const struct class2_case c = {
+            .class = MODEM_CLASS_2,
+            .two_d = i % 2 != 0,
+            .reversed = i / 2 % 2 != 0,
+            .fill = i / 4 % 2 * 3,
+            .no_rtc = true,
+            .rows = i % 5 == 0 ? 20 : 120,
+            .script = i % 2 != 0 ? script_2d : script_1d,
+        };
+
+        snprintf(page, sizeof page, "@%d" EOP_2, i / 8 + 1);
+        class2_run(&result, &c);
+        if (result.info.verdict != CALL_COMPLETE ||
+            result.page_hash[1] != class2_page_hash(&c, i / 8 + 1))
+            fail_msg("%d: %s\n%s", i, result.fault, result.trace);
+    }
+}
+
+/* What is left of a page that broke off are its rows up to there. */
+static void test_half_a_page(void **state)
+{
+    static struct class2_result result;
+    struct class2_case c = broken_rows[0].c;
+    int match = 0;
+
+    (void)state;
+    class2_run(&result, &c);
+    for (c.rows = 1; c.rows <= 200; c.rows++)
+        if (class2_page_hash(&c, 1) == result.rest_hash)
+            match = c.rows;
+    assert_in_range(match, 80, 120);
+}
+
+static void test_words(void **state)
+{
+    static const struct {
+        const char *line;
+        enum class2_word word;
+        const char *arguments;
+    } table[] = {
+        {"OK", CLASS2_OK, ""},
+        {"ok", CLASS2_OK, ""},
+        {"OKAY", CLASS2_OTHER, ""},
+        {"+FCON", CLASS2_FAX, ""},
+        {"+FCO", CLASS2_FAX, ""},
+        {"+FCONE", CLASS2_OTHER, ""},
+        {"+FCS:1,2", CLASS2_PARAMETERS, "1,2"},
+        {"+FDCS : 1", CLASS2_PARAMETERS, "1"},
+        {"+FDCC: (0)", CLASS2_CAPABILITIES, "(0)"},
+        {"+FPS:1", CLASS2_PAGE_STATUS, "1"},
+        {"+FPTS 1", CLASS2_PAGE_STATUS, "1"},
+        {"+FHS:", CLASS2_HANGUP, ""},
+        {"CONNECT 14400/ARQ", CLASS2_CONNECT, "14400/ARQ"},
+        {"NO CARRIER", CLASS2_GONE, ""},
+        {"NO CARRIER 3", CLASS2_GONE, "3"},
+        {"NO DIAL TONE", CLASS2_GONE, ""},
+        {"+FCERROR", CLASS2_ERROR, ""},
+        {"AT+FDR", CLASS2_OTHER, ""},
+        {"", CLASS2_OTHER, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        const char *arguments;
+
+        if (class2_word_of(table[i].line, &arguments) != table[i].word ||
+            strcmp(arguments, table[i].arguments) != 0)
+            fail_msg("\"%s\": \"%s\"", table[i].line, arguments);
+    }
+    assert_string_equal(class2_name(CLASS2_CAPABILITIES, MODEM_CLASS_2), "+FDCC");
+    assert_string_equal(class2_name(CLASS2_CAPABILITIES, MODEM_CLASS_2_1), "+FCC");
+    assert_int_equal(class2_number("\" 1a\",3"), 0x1a);
+    assert_int_equal(class2_number("ffffffffffff"), 0xfff);
+    assert_int_equal(class2_number("?"), -1);
+    assert_int_equal(class2_number(""), -1);
+}
+
+static void test_hangups(void **state)
+{
+    static const struct {
+        const char *code, *part; /* NULL: a good end */
+    } table[] = {
+        {"0", NULL},           {"00", NULL},           {"\"00\"", NULL},   {" 000", NULL},
+        {"1", "off-hook"},     {"01", "off-hook"},     {"3", "cable"},     {"11", "no fax machine"},
+        {"12", "phase A"},     {"70", "phase B"},      {"7F", "phase B"},  {"85", "phase B"},
+        {"91", "end of line"}, {"9f", "phase C"},      {"A0", "phase D"},  {"a9", "phase D"},
+        {"100", "phase D"},    {"119", "phase D"},     {"B1", "phase D"},  {"20", "its code"},
+        {"", "no reason"},     {"70000", "no reason"}, {"?", "no reason"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        const char *text = class2_hangup_text(table[i].code);
+
+        if (table[i].part == NULL ? text != NULL
+                                  : text == NULL || strstr(text, table[i].part) == NULL)
+            fail_msg("\"%s\": %s", table[i].code, text != NULL ? text : "good");
+    }
+}
+
+static void test_wishes(void **state)
+{
+    static const struct {
+        const char *offer;
+        enum modem_class class;
+        bool ecm;
+        const char *wish;
+    } table[] = {
+        {OFFER, MODEM_CLASS_2, true, "1,5,2,2,1,2,0,0"},
+        {OFFER, MODEM_CLASS_2, false, "1,5,2,2,1,0,0,0"},
+        {"(0-3),(0-5),(0-4),(0-2),(0-3),(0,1),(0),(0-7)", MODEM_CLASS_2, true, "1,5,2,2,1,1,0,0"},
+        {"(0-5F),(0-5),(0-2),(0-2),(0-3),(0-2),0,0,0", MODEM_CLASS_2_0, true, "7,5,2,2,1,1,0,0"},
+        {"+FCC: (00,01),(0-B),(0),(0),(0),(0),(0),(0)", MODEM_CLASS_2_1, true, "1,B,0,2,0,0,0,0"},
+        {"(0,1),(0-3)", MODEM_CLASS_2, true, NULL},
+        {"(0,1),(0-3),(0,(1", MODEM_CLASS_2, true, NULL},
+        {"+FCLASS: (0,1),(0-3),(0),(0),(0)", MODEM_CLASS_2, true, NULL},
+        {"0,1,2,2,1", MODEM_CLASS_2, true, NULL},
+        {"", MODEM_CLASS_2, true, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct class2_offer offer;
+        char wish[CLASS2_WISH_MAX] = "";
+        bool has_offer = class2_offer_read(&offer, table[i].offer);
+
+        if (has_offer)
+            class2_wish(wish, &offer, table[i].class, table[i].ecm);
+        if (has_offer != (table[i].wish != NULL) || (has_offer && strcmp(wish, table[i].wish) != 0))
+            fail_msg("\"%s\": %s", table[i].offer, wish);
+    }
+}
+
+static void test_dcs(void **state)
+{
+    static const struct {
+        const char *parameters;
+        uint8_t octets[6]; /* 3 to 8; all 0: refused */
+    } table[] = {
+        {"0,0,0,2,0,0,0,0", {0x00, 0x02, 0xf8, 0x80, 0x80, 0x00}},
+        {"1,1,0,2,0,0,0,0", {0x00, 0x4a, 0xf8, 0x80, 0x80, 0x00}},
+        {"1,2,1,2,1,2,0,0", {0x00, 0xce, 0xf9, 0x80, 0x80, 0x00}},
+        {"2,3,2,2,0,0,0,0", {0x00, 0x06, 0xfa, 0x80, 0x80, 0x01}},
+        {"4,4", {0x00, 0x2a, 0xf8, 0x80, 0x80, 0x04}},
+        {"40,5", {0x00, 0x22, 0xf8, 0x80, 0x80, 0x02}},
+        {"10,D,0,0,1,1", {0x00, 0xe2, 0xf8, 0x80, 0x80, 0x00}},
+        {"0,0,3", {0}},
+        {"0,0,0,0,2", {0}},
+        {"0,0,0,0,3", {0}},
+        {"0,0,0,0,0,0,0,0,1", {0}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct class2_parameters parameters;
+        uint8_t frame[CLASS2_FRAME_MAX] = {0};
+        const char *why = NULL;
+        size_t length;
+
+        assert_true(class2_parameters_read(&parameters, table[i].parameters));
+        length = class2_dcs(frame, &parameters, &why);
+        if (table[i].octets[1] == 0 ? length != 0 || why == NULL
+                                    : length != 9 || memcmp(frame + 3, table[i].octets, 6) != 0)
+            fail_msg("%s: %zu octets, %02x %02x %02x … %02x", table[i].parameters, length, frame[3],
+                     frame[4], frame[5], frame[8]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calls),
-        cmocka_unit_test(test_quirks),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_calls),       cmocka_unit_test(test_quirks),
+        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_description), cmocka_unit_test(test_half_a_page),
+        cmocka_unit_test(test_bit_orders),  cmocka_unit_test(test_words),
+        cmocka_unit_test(test_hangups),     cmocka_unit_test(test_wishes),
+        cmocka_unit_test(test_dcs),
     };
 
     return cmocka_run_group_tests_name("class2", tests, NULL, NULL);
