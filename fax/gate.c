@@ -66,7 +66,8 @@ enum gate_input gate_receive(struct gate *gate, const uint8_t *frame, size_t len
 
     if (gate->phase != GATE_OPEN)
         return receive_while_held(gate, frame, length, now_ms);
-    if (fcf == FCF_CRP && gate->command_length > 0 && gate->answer_length > 0)
+    /* RR: the answer that came after RNR in the end was lost (T.30 annex A) */
+    if ((fcf == FCF_CRP || fcf == FCF_RR) && gate->command_length > 0 && gate->answer_length > 0)
         return GATE_INPUT_REPEAT;
     if (frame_is_post_message(frame, length)) {
         if (is_same_command(gate, frame, length) && gate->answer_length > 0)

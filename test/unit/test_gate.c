@@ -54,6 +54,7 @@ static const struct scenario scenarios[] = {
     {"the sender gives up", true, {{COMMAND, 0, GATE_INPUT_CORE}, {HOLD, 0, 0}, {OTHER, FCF_DCN, GATE_INPUT_CORE}, {STORED, 0, 0}, {AT, 100, GATE_NOTHING}, {END, 0, 0}}},
     {"flushed by the core", true, {{COMMAND, 0, GATE_INPUT_CORE}, {HOLD, 0, 0}, {CANCEL, 0, 0}, {STORED, 0, 0}, {AT, 100, GATE_NOTHING}, {END, 0, 0}}},
     {"the same answer to the same command", true, {{COMMAND, 0, GATE_INPUT_CORE}, {ANSWER, 0, 0}, {COMMAND, 0, GATE_INPUT_REPEAT}, {COMMAND, 0, GATE_INPUT_REPEAT}, {OTHER, FCF_CRP, GATE_INPUT_REPEAT}, {END, 0, 0}}},
+    {"RR once more: the answer was lost", true, {{COMMAND, 0, GATE_INPUT_CORE}, {HOLD, 0, 0}, {AT, 2220, GATE_SEND_RNR}, {OTHER, FCF_RR, GATE_INPUT_SWALLOW}, {STORED, 0, 0}, {AT, 4000, GATE_RELEASE}, {OTHER, FCF_RR, GATE_INPUT_REPEAT}, {END, 0, 0}}},
     {"another command is no repeat", true, {{COMMAND, 0, GATE_INPUT_CORE}, {ANSWER, 0, 0}, {COMMAND, 1, GATE_INPUT_CORE}, {END, 0, 0}}},
     {"image data make it a new one", true, {{COMMAND, 0, GATE_INPUT_CORE}, {ANSWER, 0, 0}, {OTHER, FCF_FCD, GATE_INPUT_CORE}, {COMMAND, 0, GATE_INPUT_CORE}, {END, 0, 0}}},
     {"RCP alone does not", true, {{COMMAND, 0, GATE_INPUT_CORE}, {ANSWER, 0, 0}, {OTHER, FCF_RCP, GATE_INPUT_CORE}, {COMMAND, 0, GATE_INPUT_REPEAT}, {END, 0, 0}}},
