@@ -23,6 +23,7 @@ enum {
     PEACE_MS = 500,     /* between tries of a modem that finds nothing */
     FAILURES_MOST = 8,
     V21_BIT_RATE = 300,
+    FINAL_BIT = 0x10, /* of the control octet (T.30 5.3.5) */
 };
 
 static const char no_answers[] =
@@ -144,6 +145,7 @@ void class1_send(struct class1 *modem, const uint8_t *frame, size_t length)
     uint8_t stuffed[2 * CLASS1_FRAME_MAX + 2];
     size_t n = at_stuff(stuffed, sizeof stuffed, frame, length, true);
 
+    modem->is_final = length > 1 && (frame[1] & FINAL_BIT) != 0;
     trace_octets(modem, "modem >", length);
     modem->hooks.send(modem->hooks.user, stuffed, n);
     /* address, control and FCS are octets too; flags between, bits stuffed */
@@ -292,21 +294,41 @@ static void on_quiet(struct class1 *modem, enum response response)
         open_carrier(modem); /* it does not know the command */
 }
 
-/* An OK here is a late one for what was left before. */
+/* An OK to a command that gives none: for what was left before, or the command was taken for the
+ * octet that ends a reception, of which we did not know. */
+static bool is_late_ok(struct class1 *modem)
+{
+    bool late = modem->now_ms < modem->ok_until_ms;
+
+    modem->ok_until_ms = 0;
+    return late;
+}
+
 static void on_opening(struct class1 *modem, enum response response)
 {
-    if (response == RESPONSE_CONNECT) {
+    switch (response) {
+    case RESPONSE_CONNECT:
         succeed(modem);
         enter(modem, CLASS1_OPEN, HELD_MS);
-    } else if (response == RESPONSE_ERROR || response == RESPONSE_NO_CARRIER) {
-        refused(modem);
+        break;
+    case RESPONSE_OK:
+        if (!is_late_ok(modem) && fail(modem, only_errors))
+            open_carrier(modem);
+        break;
+    case RESPONSE_ERROR:
+    case RESPONSE_NO_CARRIER: refused(modem); break;
+    default: break;
     }
 }
 
 static void on_sending(struct class1 *modem, enum response response)
 {
     switch (response) {
-    case RESPONSE_CONNECT: enter(modem, CLASS1_OPEN, HELD_MS); break;
+    case RESPONSE_CONNECT:
+        if (modem->is_final)
+            return; /* some say so once more when the preamble is over */
+        enter(modem, CLASS1_OPEN, HELD_MS);
+        break;
     case RESPONSE_OK: enter(modem, CLASS1_COMMAND, 0); break;
     case RESPONSE_ERROR:
     case RESPONSE_NO_CARRIER:
@@ -338,18 +360,32 @@ static void on_seeking_frame(struct class1 *modem, enum response response)
         modem->again_ms = modem->now_ms + LEAVE_MS;
         refused(modem);
         break;
-    case RESPONSE_OK: /* a garbled CONNECT, or late */
-        if (modem->now_ms - modem->since_ms > CROSSED_MS)
+    case RESPONSE_OK:
+        if (!is_late_ok(modem))
             nothing_came(modem);
         break;
     default: break;
     }
 }
 
+/* The library's own T.31, and so iaxmodem, says CONNECT twice when the frame was there before it
+ * was asked for. */
+static void drop_second_connect(struct class1 *modem)
+{
+    static const char connect[] = "\r\nCONNECT\r\n";
+    size_t n = sizeof connect - 1;
+
+    if (modem->frame_length < n || memcmp(modem->frame, connect, n) != 0)
+        return;
+    modem->frame_length -= n;
+    memmove(modem->frame, modem->frame + n, modem->frame_length);
+}
+
 static void frame_ends(struct class1 *modem, bool good)
 {
     modem->empty = 0;
     rest(modem);
+    drop_second_connect(modem);
     modem->hooks.frame(modem->hooks.user, modem->frame, modem->frame_length,
                        good && !modem->too_long);
 }
@@ -396,8 +432,8 @@ static void on_seeking_image(struct class1 *modem, enum response response)
             modem->hooks.v21_instead(modem->hooks.user, false);
         break;
     case RESPONSE_OK:
-        if (modem->now_ms - modem->since_ms > CROSSED_MS)
-            no_image(modem);
+        if (!is_late_ok(modem))
+            rest(modem);
         break;
     case RESPONSE_NO_CARRIER: no_image(modem); break;
     default: break;
@@ -555,7 +591,10 @@ static void expire(struct class1 *modem)
         rest(modem);
         image_over(modem);
         break;
-    case CLASS1_LEAVING: enter(modem, CLASS1_COMMAND, 0); break;
+    case CLASS1_LEAVING:
+        modem->ok_until_ms = modem->now_ms + CROSSED_MS;
+        enter(modem, CLASS1_COMMAND, 0);
+        break;
     case CLASS1_COMMAND:
     case CLASS1_GIVEN_UP: break;
     }

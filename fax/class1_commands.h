@@ -69,11 +69,13 @@ struct class1 {
     int64_t now_ms;
     int64_t since_ms;    /* when the state began */
     int64_t deadline_ms; /* 0: none */
+    int64_t ok_until_ms; /* the OK to the end of a reception may still come */
     int64_t begun_ms;    /* CONNECT of the last frame */
     int64_t again_ms;    /* not before this is a reception asked for again */
     int failures;        /* commands in a row that failed */
     int empty;           /* +FRH=3 in a row that ended without a frame */
     bool heard;          /* something was received since we sent last: keep quiet first */
+    bool is_final;       /* the frame that goes out is the last */
     bool pausing;        /* QUIET is a pause of our own */
     bool has_answered;
     int image_code; /* of the last +FRM */

@@ -522,15 +522,22 @@ static void class1_pump(struct front *base, bool on_worker)
     t30_hdlc_accept(base->t30, front->pending.octets, (int)front->pending.length, TRUE);
 }
 
-/* The rest of a page, or a command, is awaited that the modem cannot hear or has not heard yet. */
+/* The rest of a page, or the command behind it, is awaited that the modem cannot hear, or has not
+ * heard yet. The core would begin anew with a DIS into it. */
 static bool is_held_up(const struct front_class1 *front)
 {
-    if (front->modem.state != CLASS1_SEEKING_FRAME)
-        return false;
-    if (front->wish == WISH_IMAGE)
-        return front->excursion && now_of(front) < front->excursion_until_ms;
-    return front->wish == WISH_LISTEN && now_of(front) < front->torn_until_ms &&
-           core_expects_page(front->base.t30);
+    bool expects_page = core_expects_page(front->base.t30);
+
+    switch (front->modem.state) {
+    case CLASS1_SEEKING_FRAME:
+        if (front->wish == WISH_IMAGE)
+            return front->excursion && now_of(front) < front->excursion_until_ms;
+        return front->wish == WISH_LISTEN && expects_page && now_of(front) < front->torn_until_ms;
+    case CLASS1_SEEKING_IMAGE:
+        return front->wish == WISH_IMAGE && expects_page &&
+               now_of(front) - front->image_ms < TORN_MS;
+    default: return false;
+    }
 }
 
 /* T.30's timers measure silence, so they stand still while something comes in. */

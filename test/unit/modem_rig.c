@@ -229,7 +229,7 @@ static bool odd_response(struct modem_rig *rig, const char *text)
         if (rig->c->quirk == QUIRK_LATE_OK)
             put_text(rig, "OK", 500);
         return true;
-    case QUIRK_SLOW: put_text(rig, text, 150); return true;
+    case QUIRK_SLOW: put_text(rig, text, 30); return true;
     case QUIRK_JUNK:
         snprintf(line, sizeof line, "\x80\x7f%s", text);
         put_text(rig, line, 0);

@@ -20,7 +20,7 @@ enum modem_quirk {
     QUIRK_NO_FRS,        /* ERROR to +FRS and +FTS */
     QUIRK_NO_OK,         /* nothing is said to the end of a reception */
     QUIRK_LATE_OK,       /* … or so late that the next command has gone out */
-    QUIRK_SLOW,          /* all responses come 150 ms late */
+    QUIRK_SLOW,          /* all responses come 30 ms late */
     QUIRK_ECHO,          /* the modem hears its own final frame */
     QUIRK_COMMAND_ECHO,  /* ATE1 */
     QUIRK_JUNK,          /* rubbish before each response */

@@ -333,6 +333,11 @@ static void test_campaign(void **state)
         count_call(&counts, &result);
         counts.hung += !result.rig.session_ended;
         counts.wrong += broken != NULL;
+        if (getenv("FAXPOST_SAY") != NULL)
+            print_message("call %d quirk %d ecm %d gone %d noise %d store %d/%d: %s, \"%s\"\n", seed,
+                          c.quirk, c.call.ecm, c.hangup_at_ms, c.noise, c.call.store_ms,
+                          c.call.store_fails_at, call_verdict_text(result.rig.info.verdict),
+                          result.rig.info.error);
         if (broken != NULL || one != NULL) {
             print_error("seed %d: %s; sender %d/%d pages %d, %s, pages %d, stored well %d, %ld s, "
                         "\"%s\"\n",
