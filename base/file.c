@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,12 +165,36 @@ int file_read(int dir_fd, const char *name, size_t limit, char **out_data, size_
     return 0;
 }
 
+/* One folder, durable in the one above. Whoever finds it there may take it for durable: so one
+ * thread at a time makes folders, and one that could not be synced does not stay. */
+static int make_folder(const char *path, const char *above)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    int saved_errno;
+    int error = 0;
+
+    pthread_mutex_lock(&lock);
+    if (mkdir(path, 0700) == 0) {
+        error = file_sync_folder_path(above);
+        if (error < 0) {
+            saved_errno = errno;
+            rmdir(path);
+            errno = saved_errno;
+        }
+    } else if (errno != EEXIST) {
+        error = failure();
+    }
+    pthread_mutex_unlock(&lock);
+    return error;
+}
+
 int file_make_folders(const char *path)
 {
     char part[PATH_BYTES];
     char above[PATH_BYTES];
     size_t i;
     size_t length = strlen(path);
+    int error;
 
     if (length >= sizeof part)
         return ERROR_LIMIT;
@@ -179,14 +204,9 @@ int file_make_folders(const char *path)
             continue;
         memcpy(part, path, i);
         part[i] = '\0';
-        if (mkdir(part, 0700) == 0) {
-            int error = file_sync_folder_path(above);
-
-            if (error < 0)
-                return error;
-        } else if (errno != EEXIST) {
-            return failure();
-        }
+        error = make_folder(part, above);
+        if (error < 0)
+            return error;
         strcpy(above, part);
     }
     return 0;

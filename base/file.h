@@ -19,7 +19,8 @@ enum file_sync {
 };
 
 /* Writes name with this content: temporary name, write, (fsync), rename, (fsync of the folder).
- * On failure the old file, if any, is untouched and no temporary file is left. */
+ * On failure the old file, if any, is untouched and no temporary file is left; only when the fsync
+ * of the folder failed the new one stands there, and may be gone after a power cut. */
 int file_write_atomic(int dir_fd, const char *name, const void *data, size_t length,
                       enum file_sync sync);
 
@@ -33,8 +34,8 @@ int file_replace(int dir_fd, const char *name, const void *data, size_t length,
  * ERROR_FORMAT when it is no regular file. */
 int file_read(int dir_fd, const char *name, size_t limit, char **out_data, size_t *out_length);
 
-/* Makes a folder and those above it (mode 0700), and makes them durable. An existing one is fine.
- */
+/* Makes a folder and those above it (mode 0700), and makes them durable. An existing one is fine:
+ * it is taken for durable, as those are that another thread made in this way. */
 int file_make_folders(const char *path);
 
 /* fsync of a folder by its descriptor or path. */

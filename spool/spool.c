@@ -89,6 +89,14 @@ static int take_lock(struct spool *spool)
     return 0;
 }
 
+/* What an owner before us had written and not synced when it died may be read, and would be built
+ * upon as if it were for good: a folder that is there, a commit that stands in the log. Now it is
+ * made so; the file system knows what is left to do, we do not. */
+static int settle_all(struct spool *spool)
+{
+    return syncfs(spool->state_fd) < 0 ? error_from_errno(errno) : 0;
+}
+
 static int open_incoming(struct spool *spool)
 {
     int error;
@@ -167,6 +175,8 @@ int spool_open(struct spool **out, const char *state_dir, enum spool_mode mode)
     error = open_state(spool, state_dir);
     if (error == 0)
         error = take_lock(spool);
+    if (error == 0 && mode == SPOOL_OWN)
+        error = settle_all(spool);
     if (error == 0)
         error = open_incoming(spool);
     if (error == 0)
@@ -341,15 +351,18 @@ struct expiry {
     int64_t before_ms;
     char (*ids)[FAX_ID_MAX];
     int most;
+    int incoming_fd;
 };
 
 /* Rows go first, in one commit with the note that their folders are to go: a crash afterwards
- * leaves nothing that anybody could still see half of. */
+ * leaves nothing that anybody could still see half of. Before that it must be for good that their
+ * sources are gone from incoming/: one that came back after a power cut would find no row, and be
+ * taken for a new fax. */
 static int expire_rows(struct db *db, void *arg)
 {
     struct expiry *expiry = arg;
     int count = db_fax_expired(db, expiry->before_ms, expiry->ids, expiry->most);
-    int error = 0;
+    int error = count > 0 ? file_sync_folder(expiry->incoming_fd) : 0;
     int i;
 
     for (i = 0; i < count && error == 0; i++)
@@ -391,11 +404,39 @@ static int remove_fax_folder(struct spool *spool, const char *fax_id)
     return 0;
 }
 
+/* Makes it last that the folder of a fax is gone: fsync of the nearest folder above that is left,
+ * unless that is `synced`, where the one before lay. Caller holds folders_lock. */
+static int sync_removal(struct spool *spool, const char *fax_id, char synced[SPOOL_PATH_MAX])
+{
+    char below[SPOOL_PATH_MAX];
+    int error = fax_id_folder(below, sizeof below, fax_id);
+    char *end;
+    int fd;
+
+    if (error < 0)
+        return error;
+    do {
+        end = strrchr(below, '/');
+        strcpy(end != NULL ? end : below, end != NULL ? "" : ".");
+        if (strcmp(below, synced) == 0)
+            return 0;
+        fd = file_open_folder(spool->state_fd, below);
+    } while (fd == ERROR_NOT_FOUND);
+    if (fd < 0)
+        return fd;
+    error = file_sync_folder(fd);
+    close(fd);
+    if (error == 0)
+        memcpy(synced, below, strlen(below) + 1);
+    return error;
+}
+
 /* Removes the folders of faxes that have no row any more. */
 static int finish_removals(struct spool *spool)
 {
     char ids[EXPIRE_BATCH][FAX_ID_MAX];
     char gone[EXPIRE_BATCH][FAX_ID_MAX];
+    char synced[SPOOL_PATH_MAX] = "";
     struct expiry done = {.ids = gone};
     int error = 0;
 
@@ -413,6 +454,10 @@ static int finish_removals(struct spool *spool)
         for (i = 0; i < count; i++)
             if (remove_fax_folder(spool, ids[i]) == 0)
                 memcpy(gone[done.most++], ids[i], FAX_ID_MAX);
+        /* The note goes when nothing can bring the folders back. */
+        for (i = 0, count = done.most, done.most = 0; i < count; i++)
+            if (sync_removal(spool, gone[i], synced) == 0)
+                memmove(gone[done.most++], gone[i], FAX_ID_MAX);
         pthread_mutex_unlock(&spool->folders_lock);
         error = done.most == 0 ? ERROR_IO : spool_change(spool, removal_done, &done);
     } while (error == 0); /* what failed is done again at the next expiry or start */
@@ -428,7 +473,8 @@ int spool_fax_expire(struct spool *spool, int64_t before_ms, int most)
         return ERROR_STATE;
     while (removed < most) {
         struct expiry expiry = {before_ms, ids,
-                                most - removed < EXPIRE_BATCH ? most - removed : EXPIRE_BATCH};
+                                most - removed < EXPIRE_BATCH ? most - removed : EXPIRE_BATCH,
+                                spool->incoming_fd};
         int count = spool_change(spool, expire_rows, &expiry);
 
         if (count < 0)
