@@ -98,8 +98,8 @@ const struct conf_key conf_keys_faxpost[] = {
     CHOICE("line", true, "t38", "ask", "ask|accept|never",
            "T.38: ask for it in an audio call, only accept it, or refuse it."),
     PATH("line", true, "device", NULL,
-         "Serial port of a modem; /dev/serial/by-id/... stays the same when it is plugged in elsewhere. "
-         "Required with type = modem."),
+         "Serial port of a modem; a path in /dev/serial/by-id stays the same when it is plugged in "
+         "elsewhere; required with type = modem."),
     NUMBER("line", true, "speed", "115200", 300, 921600, "Bits a second between port and modem."),
     CHOICE("line", true, "flow", "rtscts", "rtscts|xonxoff|none",
            "Flow control between port and modem: by wires, by octets, or none."),

@@ -128,6 +128,23 @@ void serial_present(char *out, size_t size)
     globfree(&ports);
 }
 
+bool serial_by_id(char out[SERIAL_PATH_MAX], const char *device)
+{
+    char one[PATH_MAX];
+    char two[PATH_MAX];
+    glob_t ports = {0};
+    bool found = false;
+    size_t i;
+
+    if (realpath(device, one) == NULL || glob("/dev/serial/by-id/*", 0, NULL, &ports) != 0)
+        return false;
+    for (i = 0; i < ports.gl_pathc && !found; i++)
+        found = realpath(ports.gl_pathv[i], two) != NULL && strcmp(one, two) == 0 &&
+                text_copy(out, SERIAL_PATH_MAX, ports.gl_pathv[i]);
+    globfree(&ports);
+    return found;
+}
+
 static bool read_word(const char *folder, const char *name, char out[5])
 {
     char path[PATH_MAX + 16];

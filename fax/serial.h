@@ -65,6 +65,10 @@ bool serial_poll_is_gone(short revents);
 /* "0572:1329" when the port belongs to a USB device. sys_dir: NULL for /sys. */
 bool serial_usb_id(char out[SERIAL_USB_ID_MAX], const char *device, const char *sys_dir);
 
+/* The by-id path of a port, which stays the same when the modem is plugged in elsewhere; false when
+ * it has none. */
+bool serial_by_id(char out[SERIAL_PATH_MAX], const char *device);
+
 /* Ports that are there, by-id paths first, as a list for people: "/dev/ttyS0, /dev/ttyACM0"; "none"
  */
 void serial_present(char *out, size_t size);

@@ -28,8 +28,11 @@ struct command_options {
     const char *server; /* NULL: all */
     const char *output;
     const char *format; /* NULL: by the name of the output */
+    int speed;          /* 0: as the settings have it */
+    const char *flow;   /* likewise NULL */
+    bool trace;
     const char *conf_path;
-    char *const *word; /* behind the command: servers, bypass */
+    char *const *word; /* behind the command: servers, bypass, modem */
     int word_count;
 };
 
@@ -45,6 +48,7 @@ int command_send(const struct command_options *options);
 int command_resend(const struct command_options *options);
 int command_servers(const struct command_options *options);
 int command_bypass(const struct command_options *options);
+int command_modem(const struct command_options *options);
 
 /* ---- asking (command_client.c) -----------------------------------------------------------------
  */

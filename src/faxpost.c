@@ -2,6 +2,7 @@
 /*
  * faxpost.c - the operator's command: options, and the table of commands.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,9 @@ static const char usage[] =
     "                                the SMTP servers; 'faxpost servers' tells more\n"
     "  bypass list|allow|deny|remove|explain\n"
     "                                who may use others than the first; likewise\n"
+    "  modem probe DEVICE [--speed N] [--flow rtscts|xonxoff|none] [--trace]\n"
+    "                                what modem is there, and the settings for it\n"
+    "  modem models                  the modems that faxpost knows\n"
     "  reload                        have the daemon read its settings again\n"
     "  version                       print the version\n"
     "An ID may be shortened to any part of it that only one fax has.\n"
@@ -47,21 +51,23 @@ static const struct verb {
     int (*run)(const struct command_options *options); /* NULL: command_change() */
     bool wants_id;
     bool takes_words; /* looks at the words behind it on its own */
+    bool needs_no_settings;
 } verbs[] = {
-    {"status", command_status, false, false},
-    {"list", command_list, false, false},
-    {"show", command_show, true, false},
-    {"log", command_log, false, false},
-    {"retry", NULL, true, false},
-    {"cancel", NULL, true, false},
-    {"hold", NULL, true, false},
-    {"release", NULL, true, false},
-    {"export", command_export, true, false},
-    {"reload", command_reload, false, false},
-    {"send", command_send, false, true},
-    {"resend", command_resend, true, false},
-    {"servers", command_servers, false, true},
-    {"bypass", command_bypass, false, true},
+    {"status", command_status, false, false, false},
+    {"list", command_list, false, false, false},
+    {"show", command_show, true, false, false},
+    {"log", command_log, false, false, false},
+    {"retry", NULL, true, false, false},
+    {"cancel", NULL, true, false, false},
+    {"hold", NULL, true, false, false},
+    {"release", NULL, true, false, false},
+    {"export", command_export, true, false, false},
+    {"reload", command_reload, false, false, false},
+    {"send", command_send, false, true, false},
+    {"resend", command_resend, true, false, false},
+    {"servers", command_servers, false, true, false},
+    {"bypass", command_bypass, false, true, false},
+    {"modem", command_modem, false, true, true},
 };
 
 static void print_problem(void *user, const char *file, int line, const char *what)
@@ -80,6 +86,16 @@ static int wrong_usage(const char *what, const char *which)
     return EXIT_USAGE;
 }
 
+/* Somebody may want to see what their modem is before there are settings at all. */
+static int settings_read(const struct verb *verb, struct command_options *options,
+                         const char *conf_path)
+{
+    if (verb->needs_no_settings && access(conf_path, F_OK) < 0 && errno == ENOENT)
+        return conf_parse(&options->conf, "", conf_path, "/", conf_keys_faxpost, print_problem,
+                          NULL);
+    return conf_load(&options->conf, conf_path, conf_keys_faxpost, print_problem, NULL);
+}
+
 static int run(const struct verb *verb, struct command_options *options, const char *conf_path)
 {
     int code;
@@ -90,7 +106,7 @@ static int run(const struct verb *verb, struct command_options *options, const c
         return wrong_usage("name a recipient: --to ADDR", NULL);
     if (verb->run == command_send && options->word_count != 1)
         return wrong_usage("send needs one FILE, - for standard input", NULL);
-    if (conf_load(&options->conf, conf_path, conf_keys_faxpost, print_problem, NULL) < 0)
+    if (settings_read(verb, options, conf_path) < 0)
         return EXIT_SETTINGS;
     log_open("faxpost", LOG_LEVEL_WARNING);
     code = verb->run != NULL ? verb->run(options) : command_change(options, verb->name);
@@ -143,7 +159,10 @@ enum {
     OPTION_FORMAT,
     OPTION_FROM,
     OPTION_TO,
-    OPTION_BYPASS
+    OPTION_BYPASS,
+    OPTION_SPEED,
+    OPTION_FLOW,
+    OPTION_TRACE
 };
 
 int main(int argc, char **argv)
@@ -159,6 +178,9 @@ int main(int argc, char **argv)
         {"from", required_argument, NULL, OPTION_FROM},
         {"to", required_argument, NULL, OPTION_TO},
         {"bypass", required_argument, NULL, OPTION_BYPASS},
+        {"speed", required_argument, NULL, OPTION_SPEED},
+        {"flow", required_argument, NULL, OPTION_FLOW},
+        {"trace", no_argument, NULL, OPTION_TRACE},
         {"output", required_argument, NULL, 'o'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
@@ -166,7 +188,7 @@ int main(int argc, char **argv)
     };
     struct command_options options = {0};
     const char *conf_path = DEFAULT_CONF_PATH;
-    int64_t limit;
+    int64_t limit; /* or another number */
     int option;
 
     while ((option = getopt_long(argc, argv, "c:o:hV", longs, NULL)) >= 0) {
@@ -186,6 +208,13 @@ int main(int argc, char **argv)
         case OPTION_FORMAT: options.format = optarg; break;
         case OPTION_FROM: options.from = optarg; break;
         case OPTION_BYPASS: options.bypass = optarg; break;
+        case OPTION_SPEED:
+            if (text_number(&limit, optarg) < 0 || limit < 300 || limit > 921600)
+                return wrong_usage("--speed takes bits a second, as 115200", NULL);
+            options.speed = (int)limit;
+            break;
+        case OPTION_FLOW: options.flow = optarg; break;
+        case OPTION_TRACE: options.trace = true; break;
         case OPTION_TO:
             if (options.to_count == COMMAND_TO_MAX)
                 return wrong_usage("too many recipients: send it several times", NULL);

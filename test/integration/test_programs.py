@@ -411,7 +411,8 @@ def test_samples_are_good(box):
 def test_manual_has_every_key(box):
     for file, page in (("faxpost.ini", "faxpost.ini.5"), ("templates", "faxpost.ini.5"),
                        ("servers.ini", "faxpost-servers.ini.5"),
-                       ("bypass.ini", "faxpost-bypass.ini.5")):
+                       ("bypass.ini", "faxpost-bypass.ini.5"),
+                       ("modems.ini", "faxpost-modems.ini.5")):
         table = ended([DAEMON, "--man-keys", file]).stdout
         text = open(os.path.join(TOP, "doc", page)).read()
         assert len(table) > 200 and table in text, \
