@@ -7,10 +7,30 @@
 #define FAXPOST_FAX_CLASS2_FRONT_H
 
 #include "fax/at_stream.h"
-#include "fax/class2_caller.h"
 #include "fax/class2_prepare.h"
 #include "fax/class2_words.h"
 #include "fax/front.h"
+
+/* We play the caller to our own core: frames, a perfect training, an image without ECM, all in no
+ * time. */
+enum { CLASS2_SNIFF_OCTETS = 2048 };
+
+struct class2_caller {
+    struct session *session;
+    struct t30_state_s *t30; /* owned */
+    bool step_due;           /* the core waits until what it sends has arrived */
+    bool restart_due;        /* the core believes that the document is over: phase B again */
+    uint8_t answer;          /* FCF_MCF, FCF_RTP, FCF_RTN, FCF_DCN; FCF_NULL: none yet */
+    bool is_2d;              /* the page's compression */
+    int width;
+    uint8_t command; /* FCF_EOP, FCF_MPS, FCF_EOM: what ended the last page */
+    /* the order of bits in image octets */
+    enum modem_bit_order bit_order;
+    bool is_reversed, is_known;
+    bool is_guessed;            /* nothing spoke for either order */
+    size_t sniffed, sniff_next; /* octets kept; so many are to be looked at */
+    uint8_t sniff[CLASS2_SNIFF_OCTETS];
+};
 
 enum class2_state {
     CLASS2_PREPARING,  /* commands before the call is answered, one at a time */
@@ -56,7 +76,26 @@ struct front_class2 {
     size_t octets;
 };
 
-/* ---- front_class2.c → class2_states.c -------------------------------------------------------- */
+/* ---- class2_states.c → front_class2.c: the caller ------------------------------------------- */
+
+/* Phase B: SUB, TSI ("": none), DCS, TCF. width: pixels in a row. False when the DCS is not taken:
+ * then the session is ending. */
+bool class2_caller_begin(struct class2_caller *caller, const char *subaddress, const char *sender,
+                         const uint8_t *dcs, size_t length, int width);
+
+/* The answer to the last page has reached the sender, and a page's carrier is there. */
+void class2_caller_page(struct class2_caller *caller);
+void class2_caller_image(struct class2_caller *caller, const uint8_t *octets, size_t length);
+
+/* The page's carrier is gone, and FCF_MPS, FCF_EOM or FCF_EOP came. is_whole: the modem saw the
+ * page's end, but may have kept the RTC to itself. True: the core has to take the command on a
+ * worker, in pump(). */
+bool class2_caller_page_end(struct class2_caller *caller, uint8_t command, bool is_whole);
+
+/* DCN came. */
+void class2_caller_hangup(struct class2_caller *caller);
+
+/* ---- front_class2.c → class2_states.c ------------------------------------------------------- */
 
 /* The call came: the first command. */
 void class2_start(struct front_class2 *front);

@@ -350,7 +350,7 @@ void class2_refuse(struct front_class2 *front)
         break;
     case CLASS2_ANSWERING:
     case CLASS2_WAITING:
-    case CLASS2_PAGE: /* T.32 9.3: ends the reception; the modem may hang up by itself then */
+    case CLASS2_PAGE: /* T.32: ends the reception; the modem may hang up by itself then */
         enter(front, CLASS2_STOPPING, STOP_MS);
         send_octet(front, AT_CAN, "CAN");
         break;

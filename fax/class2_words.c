@@ -285,7 +285,7 @@ void class2_wish(char out[CLASS2_WISH_MAX], const struct class2_offer *offer,
     unsigned ec = 0;
 
     if (offer != NULL) {
-        /* T.32 8.5.1.1: bits; 1 is 8 x 7.7, 2 is 8 x 15.4, 4 is 16 x 15.4 lines/mm. The draft's 0
+        /* T.32: bits; 1 is 8 x 7.7, 2 is 8 x 15.4, 4 is 16 x 15.4 lines/mm. The draft's 0
          * and 1 are the same; what else it has differs from maker to maker. */
         vr = class >= MODEM_CLASS_2_0 ? offer->vr_most & 7 : offer->vr_most > 0;
         br = highest(offer->values[CLASS2_BR], br);
@@ -326,7 +326,7 @@ int class2_bit_rate(const struct class2_parameters *parameters)
 
 int class2_width(const struct class2_parameters *parameters)
 {
-    /* T.4 4.1.1; 300 and 16 pixels/mm: T.30 table 2, bits 42 and 43 */
+    /* 8 pixels/mm; 300 and 16 pixels/mm: T.30 table 2, bits 42 and 43 */
     static const int widths[3][3] = {{1728, 2048, 2432}, {2592, 3072, 3648}, {3456, 4096, 4864}};
     unsigned vr = parameters->value[CLASS2_VR];
     unsigned wd = parameters->value[CLASS2_WD];

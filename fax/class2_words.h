@@ -18,7 +18,7 @@
 
 enum class2_word {
     CLASS2_OTHER, /* an echo, RING, a report nobody needs */
-    /* results (V.250, T.32 8.5) */
+    /* results (V.250, T.32) */
     CLASS2_OK,
     CLASS2_ERROR,
     CLASS2_CONNECT,
@@ -57,7 +57,7 @@ void class2_station(char out[CLASS2_STATION_MAX], const char *arguments);
 /* What a hang-up code says, as words for the operator; NULL for 0, a good end. */
 const char *class2_hangup_text(const char *arguments);
 
-/* Session parameters (T.32 8.5.1.1): VR, BR, WD, LN, DF, EC, BF, ST, JP. */
+/* Session parameters (T.32 +FCS): VR, BR, WD, LN, DF, EC, BF, ST, JP. */
 enum class2_field {
     CLASS2_VR,
     CLASS2_BR,

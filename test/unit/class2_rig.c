@@ -288,7 +288,7 @@ static void take_command(struct rig *rig, const char *command)
         if (rig->page_end_ms > 0)
             rig->out->answered_ms = rig->now_ms - rig->page_end_ms;
         rig->at++;
-        if (strcmp(command, "CAN") == 0) /* T.32 9.3.3: what was not sent yet is thrown away */
+        if (strcmp(command, "CAN") == 0) /* T.32: what was not sent yet is thrown away */
             rig->head = rig->tail;
         respond(rig, expected->response);
         if (rig->c->script[rig->at].command == NULL)
