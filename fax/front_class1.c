@@ -68,7 +68,7 @@ struct front_class1 {
     bool holding;         /* the carrier is opened before there is a frame */
     int64_t hold_ms;
     struct frame answer; /* of respond() */
-    bool answer_in_flight;
+    bool answer_in_flight, said_dcn;
     int64_t respond_ms;
     bool resting;
     int64_t rest_ms;
@@ -180,7 +180,7 @@ static enum aim aim_of(const struct front_class1 *front)
     if (front->holding)
         return front->queued > 0 && core_is_free(front) ? AIM_SEND : AIM_HOLD;
     if (front->base.frozen)
-        return AIM_LISTEN;
+        return front->said_dcn ? AIM_REST : AIM_LISTEN;
     switch (front->wish) {
     case WISH_ANSWER: return AIM_ANSWER;
     case WISH_SEND: return front->queued > 0 ? AIM_SEND : AIM_WAIT;
@@ -358,8 +358,10 @@ static void on_frame(void *user, const uint8_t *frame, size_t length, bool good)
 
     if (good)
         length = checked_length(front, frame, length);
-    if (!good || length == 0 || length > FRAME_MAX || front->resting || front->base.needs_worker)
-        return; /* the sender asks again, and the core's timers run */
+    if (!good || length == 0 || length > FRAME_MAX || front->resting || front->base.needs_worker) {
+        front->image_end_ms = 0; /* it was the command behind the page */
+        return;                  /* the sender asks again, and the core's timers run */
+    }
     if (is_echo(front, frame, length))
         return;
     final = (frame[1] & (FRAME_FINAL ^ 0x03)) != 0;
@@ -587,6 +589,7 @@ static void class1_respond(struct front *base, const uint8_t *frame, size_t leng
         return;
     front->answer.length = length;
     memcpy(front->answer.octets, frame, length);
+    front->said_dcn = frame_fcf(frame, length) == FCF_DCN;
     front->respond_ms = now_of(front);
     base->responding = true;
 }
