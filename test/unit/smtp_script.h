@@ -7,7 +7,7 @@
  *   "R:text"    sends octets as is    "DATA"       reads the message up to its dot
  *   "SOME n"    reads n octets        "SLEEP ms"   waits
  *   "CLOSE"     closes                "RESET"      closes with a TCP reset
- *   "HANG"      reads until the client is gone     "STALL" reads nothing for 2 s
+ *   "HANG"      reads until the client is gone     "STALL" reads nothing until it is stopped
  *   "TRICKLE text"  sends a line, an octet each 20 ms
  *   "MEGA"      sends a megabyte without a line end    "LINES" sends 250-lines without end
  *   "MAILS"     takes all mails that come, until QUIT or the end

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * submit_rig.h - what the tests of both transports share: a folder with messages and certificates,
- * and tables of rows that all run at the same time, each with a scripted server and a client of its
- * own.
+ * and tables of rows that run some at a time, each with a scripted server and a client of its own.
  */
 #ifndef FAXPOST_TEST_SUBMIT_RIG_H
 #define FAXPOST_TEST_SUBMIT_RIG_H
@@ -55,7 +54,7 @@ struct submit_row {
 /* What a row that succeeds has for stage and event. */
 #define OK_ STAGE_FINAL, EVENT_NONE
 
-/* All rows at the same time; prints a line for each and fails the test when one is wrong. */
+/* Runs the rows; prints a line for each and fails the test when one is wrong. */
 void submit_rig_run(const struct submit_row *rows, size_t count);
 
 /* The settings of a row's server. */

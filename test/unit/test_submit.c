@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_submit.c - the guarded libesmtp against a server that fails on demand. All rows run at the
- * same time, each with a server and a client of its own, with time-outs of some hundred
- * milliseconds.
+ * test_submit.c - the guarded libesmtp against a server that fails on demand. The rows run some at
+ * a time, each with a server and a client of its own, with time-outs of some hundred milliseconds.
  */
 #include "smtp/submit.h"
 
