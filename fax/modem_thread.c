@@ -129,6 +129,7 @@ static void hang_up(struct modem_thread *thread)
 static void hang_up_begin(struct modem_thread *thread)
 {
     at_stream_command(&thread->stream);
+    modem_ring_clear(&thread->ring); /* what rings from now on is the next call */
     thread->hang_ups = 0;
     hang_up(thread);
 }
@@ -151,7 +152,6 @@ static void hung_up(struct modem_thread *thread)
 {
     if (!thread->is_answering)
         modem_port_dtr(&thread->port, true);
-    modem_ring_clear(&thread->ring);
     setup_begin(thread, thread->is_answering);
 }
 
