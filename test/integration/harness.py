@@ -252,19 +252,22 @@ class Gateway:
     settings, servers, bypass: sections as for ini(), merged with what a test needs anyway."""
 
     def __init__(self, box, settings=None, servers=None, bypass=None, environment=None,
-                 name="gateway", answers=True):
+                 name="gateway", answers=True, account=None):
         self.box = box
         self.folder = box.path(name)
         os.mkdir(self.folder, 0o755)
         self.sip_port = box.port()
         self.answers = answers  # the line takes an OPTIONS from here
+        self.account = account if os.geteuid() == 0 else None  # uid of the whole daemon
+        if self.account:
+            os.chown(self.folder, self.account, self.account)
         self.process = None
         self.log_path = os.path.join(self.folder, "log")
         self.environment = dict(os.environ, **(environment or {}))
         sections = {
             "gateway": {"state_dir": "state", "run_dir": "run", "operator": "operator@example.com",
                         "hostname": "fax.example.com",
-                        "user": "nobody" if os.geteuid() == 0 else None},
+                        "user": "nobody" if os.geteuid() == 0 and not account else None},
             "line trunk": {"type": "sip", "listen": f"127.0.0.1:{self.sip_port}",
                            "transport": "udp,tcp", "media_address": "127.0.0.1",
                            "media_ports": box.media_ports(), "t38": "ask",
@@ -297,9 +300,14 @@ class Gateway:
             self.process = subprocess.Popen(
                 [os.path.join(BUILD, "src/faxpostd"), "-F", "-c", self.conf],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                env=self.environment, start_new_session=True)
+                env=self.environment, start_new_session=True, **self.who())
         wait_for("faxpostd is ready", self._is_ready, 30)
         return self
+
+    def who(self):
+        """For subprocess: under the daemon's account."""
+        return {"user": self.account, "group": self.account,
+                "extra_groups": []} if self.account else {}
 
     def _is_ready(self):
         assert self.process.poll() is None, f"faxpostd ended by itself:\n{self.log()[-3000:]}"
@@ -328,7 +336,8 @@ class Gateway:
         command = [os.path.join(BUILD, "src/faxpost"), *arguments]
         command += ["--json"] if json_ else []
         done = subprocess.run([*command, "-c", self.conf], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=30, env=self.environment)
+                              stdin=subprocess.DEVNULL, timeout=30, env=self.environment,
+                              **self.who())
         if not check and done.returncode != 0:
             return None
         assert done.returncode == 0, f"{' '.join(command)}: {done.returncode}\n{done.stderr}"
