@@ -398,6 +398,7 @@ void serial_close(int fd)
         return;
     tcflush(fd, TCIOFLUSH); /* else close() may wait 30 s for a modem that takes nothing */
     serial_set_dtr(fd, false);
+    ioctl(fd, TIOCNXCL); /* else a pty stays exclusive as long as its other end is open */
     close(fd);
 }
 
