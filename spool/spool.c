@@ -354,17 +354,36 @@ struct expiry {
     int incoming_fd;
 };
 
+/* Faxes whose sources are gone from incoming/ for good. One that is still there, or that came back
+ * after a power cut, would find no row and be taken for a new fax. */
+static int keep_out_sources(const struct expiry *expiry, int count)
+{
+    int kept = 0;
+    int i;
+
+    if (count > 0) {
+        int error = file_sync_folder(expiry->incoming_fd);
+
+        if (error < 0)
+            return error;
+    }
+    for (i = 0; i < count; i++)
+        if (faccessat(expiry->incoming_fd, expiry->ids[i], F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+            errno == ENOENT)
+            memmove(expiry->ids[kept++], expiry->ids[i], FAX_ID_MAX);
+    return kept;
+}
+
 /* Rows go first, in one commit with the note that their folders are to go: a crash afterwards
- * leaves nothing that anybody could still see half of. Before that it must be for good that their
- * sources are gone from incoming/: one that came back after a power cut would find no row, and be
- * taken for a new fax. */
+ * leaves nothing that anybody could still see half of. */
 static int expire_rows(struct db *db, void *arg)
 {
     struct expiry *expiry = arg;
     int count = db_fax_expired(db, expiry->before_ms, expiry->ids, expiry->most);
-    int error = count > 0 ? file_sync_folder(expiry->incoming_fd) : 0;
+    int error = 0;
     int i;
 
+    count = keep_out_sources(expiry, count);
     for (i = 0; i < count && error == 0; i++)
         error = db_fax_delete(db, expiry->ids[i]);
     return error < 0 ? error : count;

@@ -32,7 +32,7 @@ bool disk_is_on(void)
 
 bool disk_is_ours(dev_t device)
 {
-    return device == self.device;
+    return self.path[0] == '\0' || device == self.device; /* faults go by the path */
 }
 
 void disk_record_continue(const char *log_path, const char *folder)

@@ -26,7 +26,7 @@
 #include "test/powerloss/disk_shim.h"
 #include "test/powerloss/powerloss_work.h"
 
-enum { NOTES_MOST = 256, STATES_PER_KILL = 20 };
+enum { NOTES_MOST = 256, STATES_PER_KILL = 20, SYNCS_MOST = 1000 };
 
 static long states_wanted = 1000;
 static uint64_t seed;
@@ -249,22 +249,43 @@ static void settings(void **state)
     try_work(work_settings, "settings", states_wanted / 10);
 }
 
+/* Where a process is killed with something in the air: the changes that are an fsync. Gives how
+ * many there are of the first `most`. */
+static int list_syncs(const struct rig *rig, long *at, int most)
+{
+    struct disk_replay *replay = replay_begin(rig);
+    const struct disk_record *record;
+    long change = 0;
+    int count = 0;
+
+    while (disk_replay_step(replay, &record, NULL)) {
+        change++;
+        if (record->kind == DISK_SYNC && count < most)
+            at[count++] = change;
+    }
+    disk_replay_free(replay);
+    return count;
+}
+
 /* First a process is killed; another finds what it left, goes on, and then the power is cut. What
  * the first had not synced is still not synced. */
 static void killed_before(void **state)
 {
+    long syncs[SYNCS_MOST];
+    int count;
     long tried = 0;
-    long changes;
     long kills = states_wanted * 3 / 10 / STATES_PER_KILL + 1;
     struct rig rig;
     long i;
 
     (void)state;
     rig_make(&rig);
-    changes = record(&rig, work_life, true, 0);
+    record(&rig, work_life, true, 0);
+    count = list_syncs(&rig, syncs, SYNCS_MOST);
+    assert_true(count > 0);
     rig_remove(&rig);
     for (i = 0; i < kills; i++) {
-        long at = 1 + (long)((seed * 31 + (uint64_t)i * 7919) % (uint64_t)(changes - 1));
+        long at = syncs[(seed + (uint64_t)i * 7) % (uint64_t)count];
         struct disk_replay *replay;
         long before = 0;
 
