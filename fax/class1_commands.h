@@ -67,7 +67,6 @@ struct class1 {
     struct at_stream stream;
     enum class1_state state;
     int64_t now_ms;
-    int64_t since_ms;    /* when the state began */
     int64_t deadline_ms; /* 0: none */
     int64_t ok_until_ms; /* the OK to the end of a reception may still come */
     int64_t begun_ms;    /* CONNECT of the last frame */
@@ -107,8 +106,5 @@ void class1_close(struct class1 *modem);
 
 /* While receiving or seeking: leads to COMMAND. */
 void class1_leave(struct class1 *modem);
-
-/* A reception is asked for or under way. */
-bool class1_is_receiving(const struct class1 *modem);
 
 #endif

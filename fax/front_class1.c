@@ -7,93 +7,24 @@
  * worker has it or the gate holds its answer, the carrier for that answer is opened already; when
  * no answer comes in time, it is dropped and the modem listens for the sender asking again.
  */
-#include "fax/front.h"
+#include "fax/front_class1.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <spandsp.h>
 
-#include "fax/class1_commands.h"
 #include "fax/core.h"
-#include "fax/frames.h"
 
 enum {
     SAMPLES_PER_MS = 8,
-    FRAMES_QUEUED = 8, /* the core hands over one and waits */
-    ECHOES = 4,        /* frames that one of our carriers has: NSF, CSI, DIS */
-    FCS_OCTETS = 2,
-    FRAMING_OK_FLAGS = 5,
     HOLD_MS = 2300,     /* flags for 3 s make senders give up; the gate is done after 2.2 s */
-    EARLY_MS = 600,     /* V.21 so soon is the tail of the command before (T.30: 75 ms) */
-    LISTEN_MS = 12000,  /* three repeats of a command (T4), or a TCF and the next DCS */
-    GAP_MS = 1200,      /* between a page and the CONNECT of its command */
-    AGAIN_MS = 4800,    /* T4 is 3 s ± 15 %, the CONNECT comes 1 s later at most */
-    TORN_MS = 45000,    /* what a sender that does not know still has to send of a block */
     RESPOND_MS = 12000, /* carrier, preamble and frame, with a try that fails */
     REST_MS = 2500,
-    NO_FCS_SURE = 3, /* good frames in a row without a good FCS: that modem keeps it back */
 };
-
-/* What the core wants of the modem. */
-enum wish { WISH_NOTHING, WISH_ANSWER, WISH_SEND, WISH_LISTEN, WISH_IMAGE };
 
 /* What the modem is to do now. */
 enum aim { AIM_WAIT, AIM_ANSWER, AIM_SEND, AIM_HOLD, AIM_LISTEN, AIM_IMAGE, AIM_REST };
-
-struct frame {
-    size_t length;
-    uint8_t octets[FRAME_MAX];
-};
-
-struct front_class1 {
-    struct front base;
-    struct modem_traits traits;
-    struct class1 modem;
-    enum wish wish;
-    int image_code; /* of +FRM */
-    bool image_hdlc;
-    int64_t image_ms; /* since when the core wants it */
-    int frm_tries;    /* left */
-    bool excursion;   /* V.21 came in its place: hear that first … */
-    int64_t excursion_until_ms;
-
-    struct frame queue[FRAMES_QUEUED]; /* to be sent */
-    int queued;
-    bool step_due;     /* the core is to be told that a step is done */
-    int pause_left_ms; /* the core's own pause; 0: none */
-
-    struct frame pending; /* for the worker */
-    bool holding;         /* the carrier is opened before there is a frame */
-    int64_t hold_ms;
-    struct frame answer; /* of respond() */
-    bool answer_in_flight, said_dcn;
-    int64_t respond_ms;
-    bool resting;
-    int64_t rest_ms;
-
-    hdlc_rx_state_t *hdlc_rx; /* of the image carrier */
-    bool hdlc;                /* the carrier that is there is HDLC */
-    bool ended_cleanly;       /* RCP came */
-    int64_t command_ms;       /* the last command behind a page; 0: none */
-    int64_t image_end_ms;     /* 0: a command came since */
-    int64_t torn_until_ms;
-    struct frame echoes[ECHOES];
-    int echo;
-    int without_fcs; /* negative: the modem gives the FCS */
-};
-
-static int64_t now_of(const struct front_class1 *front)
-{
-    return front->modem.now_ms;
-}
-
-/* The core may be called. */
-static bool core_is_free(const struct front_class1 *front)
-{
-    return !front->base.frozen && !front->base.needs_worker && !front->base.responding;
-}
 
 /* ---- what the core wants (t30.h) ------------------------------------------------------------ */
 
@@ -122,7 +53,7 @@ static void on_set_rx_type(void *user, int type, int rate, int short_train, int 
         front->wish = WISH_IMAGE;
         front->image_code = code_of(type, rate, short_train != 0);
         front->image_hdlc = hdlc != 0;
-        front->image_ms = now_of(front);
+        front->image_ms = class1_now(front);
         front->frm_tries = front->traits.frm_tries;
         front->excursion = false;
         break;
@@ -178,7 +109,7 @@ static enum aim aim_of(const struct front_class1 *front)
     if (front->base.responding)
         return AIM_SEND;
     if (front->holding)
-        return front->queued > 0 && core_is_free(front) ? AIM_SEND : AIM_HOLD;
+        return front->queued > 0 && class1_core_is_free(front) ? AIM_SEND : AIM_HOLD;
     if (front->base.frozen)
         return front->said_dcn ? AIM_REST : AIM_LISTEN;
     switch (front->wish) {
@@ -257,19 +188,20 @@ static void step(struct front_class1 *front)
 {
     enum { STEPS_MOST = 4 };
 
-    if (front->holding && core_is_free(front) && front->wish != WISH_SEND && !front->step_due)
+    if (front->holding && class1_core_is_free(front) && front->wish != WISH_SEND &&
+        !front->step_due)
         front->holding = false; /* the core does not answer after all */
-    for (int i = 0; i < STEPS_MOST && front->step_due && core_is_free(front); i++) {
+    for (int i = 0; i < STEPS_MOST && front->step_due && class1_core_is_free(front); i++) {
         front->step_due = false;
         t30_front_end_status(front->base.t30, T30_FRONT_END_SEND_STEP_COMPLETE);
     }
     steer(front);
 }
 
-static void hold(struct front_class1 *front)
+void class1_hold(struct front_class1 *front)
 {
     front->holding = true;
-    front->hold_ms = now_of(front);
+    front->hold_ms = class1_now(front);
 }
 
 /* ---- what the modem reports (class1_commands.h) --------------------------------------------- */
@@ -298,201 +230,6 @@ static void on_sent(void *user)
     else
         front->step_due = true;
     front->answer_in_flight = false;
-}
-
-/* Some modems hear their own frames. A DCN is the same from either side. */
-static bool is_echo(const struct front_class1 *front, const uint8_t *frame, size_t length)
-{
-    if (frame_fcf(frame, length) == FCF_DCN)
-        return false;
-    for (int i = 0; i < ECHOES; i++)
-        if (front->echoes[i].length == length &&
-            memcmp(front->echoes[i].octets, frame, length) == 0)
-            return true;
-    return false;
-}
-
-/* Octets without the FCS; 0 when the frame is not to be trusted. A modem may call a frame good of
- * which octets were lost on the way to us, and some keep the FCS back. */
-static size_t checked_length(struct front_class1 *front, const uint8_t *frame, size_t length)
-{
-    if (length < 3)
-        return 0;
-    if (length >= 3 + FCS_OCTETS && crc_itu16_check(frame, (int)length)) {
-        front->without_fcs = -1;
-        return length - FCS_OCTETS;
-    }
-    if (front->without_fcs >= 0 && ++front->without_fcs >= NO_FCS_SURE)
-        return length;
-    return 0;
-}
-
-/* A command follows its page in 75 ms (T.30 5.3.2.2); what lies between was not read. */
-static void note_gap(struct front_class1 *front)
-{
-    int64_t gap_ms = front->modem.begun_ms - front->image_end_ms;
-
-    front->base.unread_ms = front->image_end_ms > 0 && gap_ms > GAP_MS ? (int)gap_ms : 0;
-    front->image_end_ms = 0;
-    front->torn_until_ms = 0;
-}
-
-/* A command behind a page that the modem could not train to looks like the command before, asked
- * again because our answer was lost. That comes after T4, a page takes longer. In doubt a page was
- * there, so that it is refused and comes again. */
-static void note_lost_page(struct front_class1 *front, const uint8_t *frame, size_t length)
-{
-    bool again = front->command_ms > 0 && front->modem.begun_ms - front->command_ms < AGAIN_MS;
-
-    if (!frame_is_post_message(frame, length) || !core_is_free(front))
-        return;
-    if (front->wish == WISH_IMAGE && !front->image_hdlc && !again)
-        t30_non_ecm_put_bit(front->base.t30, SIG_STATUS_TRAINING_IN_PROGRESS);
-    front->command_ms = now_of(front);
-}
-
-static void on_frame(void *user, const uint8_t *frame, size_t length, bool good)
-{
-    struct front_class1 *front = user;
-    bool final;
-
-    if (good)
-        length = checked_length(front, frame, length);
-    if (!good || length == 0 || length > FRAME_MAX || front->resting || front->base.needs_worker) {
-        front->image_end_ms = 0; /* it was the command behind the page */
-        return;                  /* the sender asks again, and the core's timers run */
-    }
-    if (is_echo(front, frame, length))
-        return;
-    final = (frame[1] & (FRAME_FINAL ^ 0x03)) != 0;
-    if (final)
-        front->excursion = false;
-    note_gap(front);
-    note_lost_page(front, frame, length);
-    switch (session_frame_in(front->base.session, frame, length)) {
-    case FRONT_TO_CORE: t30_hdlc_accept(front->base.t30, frame, (int)length, TRUE); break;
-    case FRONT_TO_WORKER:
-        front->pending.length = length;
-        memcpy(front->pending.octets, frame, length);
-        front->base.needs_worker = true;
-        hold(front);
-        break;
-    case FRONT_SWALLOW:
-        if (front->base.frozen && !front->base.responding && final)
-            hold(front); /* the sender asks again: the answer may be ready soon */
-        break;
-    case FRONT_BAD: break;
-    }
-}
-
-static void on_no_frame(void *user)
-{
-    ((struct front_class1 *)user)->excursion = false;
-}
-
-static void make_excursion(struct front_class1 *front)
-{
-    front->excursion = true;
-    front->excursion_until_ms = now_of(front) + LISTEN_MS;
-}
-
-/* V.21 at once may be the tail of the command before: ask again. Later, or again and again, it is a
- * command repeated: hear it. The core takes frames in this phase too. */
-static void on_v21_instead(void *user, bool comes)
-{
-    struct front_class1 *front = user;
-
-    if (!comes && front->frm_tries > 0 && now_of(front) - front->image_ms < EARLY_MS)
-        front->frm_tries--;
-    else
-        make_excursion(front);
-}
-
-/* What could not be trained to is lost, and some modems say so of V.21: the next thing to come is a
- * command. */
-static void on_no_image(void *user)
-{
-    struct front_class1 *front = user;
-
-    if (now_of(front) - front->image_ms >= EARLY_MS)
-        make_excursion(front);
-}
-
-/* ---- the image carrier ---------------------------------------------------------------------- */
-
-static void tell_carrier(struct front_class1 *front, int status)
-{
-    if (!core_is_free(front))
-        return;
-    if (front->hdlc)
-        t30_hdlc_accept(front->base.t30, NULL, status, TRUE);
-    else
-        t30_non_ecm_put_bit(front->base.t30, status);
-}
-
-/* T.4 annex A: FCD and RCP are all that an image carrier has. */
-static void on_image_frame(void *user, const uint8_t *frame, int length, int good)
-{
-    struct front_class1 *front = user;
-    uint8_t fcf;
-
-    if (!core_is_free(front))
-        return;
-    if (length >= 0 && good) {
-        fcf = frame_fcf(frame, (size_t)length);
-        if (fcf != FCF_FCD && fcf != FCF_RCP)
-            return;
-        front->ended_cleanly = front->ended_cleanly || fcf == FCF_RCP;
-        switch (session_frame_in(front->base.session, frame, (size_t)length)) {
-        case FRONT_TO_CORE: break;
-        case FRONT_BAD: good = FALSE; break;
-        default: return;
-        }
-    }
-    t30_hdlc_accept(front->base.t30, frame, length, good);
-}
-
-static void on_image_begins(void *user)
-{
-    struct front_class1 *front = user;
-
-    front->hdlc = front->image_hdlc;
-    front->ended_cleanly = false;
-    front->excursion = false;
-    hdlc_rx_init(front->hdlc_rx, FALSE, TRUE, FRAMING_OK_FLAGS, on_image_frame, front);
-    tell_carrier(front, SIG_STATUS_TRAINING_IN_PROGRESS);
-    tell_carrier(front, SIG_STATUS_CARRIER_UP);
-    tell_carrier(front, SIG_STATUS_TRAINING_SUCCEEDED);
-}
-
-static void on_image(void *user, const uint8_t *octets, size_t length)
-{
-    struct front_class1 *front = user;
-
-    if (!core_is_free(front))
-        return;
-    if (!front->hdlc) {
-        session_image_in(front->base.session);
-        for (size_t i = 0; i < length; i++)
-            t30_non_ecm_put_byte(front->base.t30, octets[i]);
-        return;
-    }
-    for (size_t i = 0; i < length; i++)
-        for (int bit = 0; bit < 8; bit++)
-            hdlc_rx_put_bit(front->hdlc_rx, (octets[i] >> bit) & 1);
-}
-
-/* A carrier that tore in the middle of a page: the sender does not know and goes on with it, and
- * the core would speak into it after T2. The command that comes in the end tells what is missing. A
- * modem does not say whether somebody still sends, so the time is given in any case. */
-static void on_image_ends(void *user)
-{
-    struct front_class1 *front = user;
-
-    front->image_end_ms = now_of(front);
-    if (!front->hdlc || !front->ended_cleanly)
-        front->torn_until_ms = now_of(front) + TORN_MS;
-    tell_carrier(front, SIG_STATUS_CARRIER_DOWN);
 }
 
 static void on_given_up(void *user, const char *why)
@@ -533,11 +270,12 @@ static bool is_held_up(const struct front_class1 *front)
     switch (front->modem.state) {
     case CLASS1_SEEKING_FRAME:
         if (front->wish == WISH_IMAGE)
-            return front->excursion && now_of(front) < front->excursion_until_ms;
-        return front->wish == WISH_LISTEN && expects_page && now_of(front) < front->torn_until_ms;
+            return front->excursion && class1_now(front) < front->excursion_until_ms;
+        return front->wish == WISH_LISTEN && expects_page &&
+               class1_now(front) < front->torn_until_ms;
     case CLASS1_SEEKING_IMAGE:
         return front->wish == WISH_IMAGE && expects_page &&
-               now_of(front) - front->image_ms < TORN_MS;
+               class1_now(front) - front->image_ms < TORN_MS;
     default: return false;
     }
 }
@@ -545,7 +283,7 @@ static bool is_held_up(const struct front_class1 *front)
 /* T.30's timers measure silence, so they stand still while something comes in. */
 static bool timers_run(const struct front_class1 *front)
 {
-    if (!core_is_free(front) || front->base.is_held_up)
+    if (!class1_core_is_free(front) || front->base.is_held_up)
         return false;
     switch (front->modem.state) {
     case CLASS1_FRAME:
@@ -562,13 +300,13 @@ static void class1_front_tick(struct front *base, int elapsed_ms, int16_t *audio
 
     (void)audio_out;
     class1_tick(&front->modem, elapsed_ms);
-    if (front->holding && now_of(front) - front->hold_ms > HOLD_MS)
+    if (front->holding && class1_now(front) - front->hold_ms > HOLD_MS)
         front->holding = false;
-    if (now_of(front) > front->excursion_until_ms && front->modem.state == CLASS1_SEEKING_FRAME)
+    if (class1_now(front) > front->excursion_until_ms && front->modem.state == CLASS1_SEEKING_FRAME)
         front->excursion = false;
-    if (base->responding && now_of(front) - front->respond_ms > RESPOND_MS)
+    if (base->responding && class1_now(front) - front->respond_ms > RESPOND_MS)
         base->responding = false;
-    if (front->pause_left_ms > 0 && core_is_free(front)) {
+    if (front->pause_left_ms > 0 && class1_core_is_free(front)) {
         front->pause_left_ms -= elapsed_ms;
         if (front->pause_left_ms <= 0) {
             front->pause_left_ms = 0;
@@ -590,7 +328,7 @@ static void class1_respond(struct front *base, const uint8_t *frame, size_t leng
     front->answer.length = length;
     memcpy(front->answer.octets, frame, length);
     front->said_dcn = frame_fcf(frame, length) == FCF_DCN;
-    front->respond_ms = now_of(front);
+    front->respond_ms = class1_now(front);
     base->responding = true;
 }
 
@@ -601,11 +339,11 @@ static bool class1_rest(struct front *base)
 
     if (!front->resting) {
         front->resting = true;
-        front->rest_ms = now_of(front);
+        front->rest_ms = class1_now(front);
         steer(front);
     }
     return front->modem.state == CLASS1_COMMAND || front->modem.state == CLASS1_GIVEN_UP ||
-           now_of(front) - front->rest_ms > REST_MS;
+           class1_now(front) - front->rest_ms > REST_MS;
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -641,13 +379,13 @@ struct front *front_class1_new(struct session *session, const struct modem_trait
         .trace = on_trace,
         .answered = on_answered,
         .sent = on_sent,
-        .frame = on_frame,
-        .no_frame = on_no_frame,
-        .no_image = on_no_image,
-        .image_begins = on_image_begins,
-        .image = on_image,
-        .image_ends = on_image_ends,
-        .v21_instead = on_v21_instead,
+        .frame = class1_hears_frame,
+        .no_frame = class1_hears_no_frame,
+        .no_image = class1_hears_no_image,
+        .image_begins = class1_hears_image_begin,
+        .image = class1_hears_image,
+        .image_ends = class1_hears_image_end,
+        .v21_instead = class1_hears_v21,
         .given_up = on_given_up,
     };
 
@@ -656,7 +394,8 @@ struct front *front_class1_new(struct session *session, const struct modem_trait
     front->base = (struct front){.ops = &ops, .session = session};
     front->traits = *traits;
     class1_init(&front->modem, &hooks, &front->traits);
-    front->hdlc_rx = hdlc_rx_init(NULL, FALSE, TRUE, FRAMING_OK_FLAGS, on_image_frame, front);
+    front->hdlc_rx =
+        hdlc_rx_init(NULL, FALSE, TRUE, FRAMING_OK_FLAGS, class1_hears_image_frame, front);
     /* begins in phase A: the handlers are called at once */
     front->base.t30 =
         t30_init(NULL, FALSE, on_set_rx_type, front, on_set_tx_type, front, on_send_hdlc, front);

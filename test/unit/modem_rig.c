@@ -643,6 +643,7 @@ void modem_rig_run(struct modem_result *out, const struct modem_case *c)
     run_out(&rig);
     session_free(rig.session);
     rig.session = NULL;
+    queue_free(rig.t31->rx_queue); /* the library leaves it */
     t31_free(rig.t31);
     fax_free(rig.fax);
     unlink(path);
