@@ -59,9 +59,8 @@ static void wake_failed(struct modem_setup *setup)
                    "or it hangs: switch it off and on");
     else
         setup_fail(setup,
-                   "sends %zu octets, but no answer to AT: it hangs, or its speed is fixed at one "
-                   "that was not tried: switch it off and on, or set speed",
-                   setup->octets_in);
+                   "sends something, but no answer to AT: it hangs, or its speed is fixed at "
+                   "one that was not tried: switch it off and on, or set speed");
 }
 
 /* Calls it at the speeds that ports have, twice at each. */

@@ -209,8 +209,14 @@ static int open_failed(const char *device, int error_number, char *why, size_t s
     char present[SERIAL_WHY_MAX / 2];
 
     switch (error_number) {
-    case EACCES:
-    case EPERM: say_no_rights(device, why, size); return ERROR_DENIED;
+    case EPERM:
+        snprintf(
+            why, size,
+            "the system keeps %s from this program, whatever its rights are: under systemd see "
+            "DeviceAllow= in faxpost.service, in a container its list of devices",
+            LOG_ESCAPED(device));
+        return ERROR_DENIED;
+    case EACCES: say_no_rights(device, why, size); return ERROR_DENIED;
     case EBUSY:
         snprintf(
             why, size,

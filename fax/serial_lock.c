@@ -109,7 +109,7 @@ static int say_in_use(const char *device, const char *path, pid_t pid, char *why
     else if (pid > 0)
         snprintf(why, size, "%s is in use by pid %d (%s): end that program, or take another port",
                  LOG_ESCAPED(device), (int)pid,
-                 name[0] != '\0' ? text_printable(name) : "of another system");
+                 name[0] != '\0' ? text_printable(name) : "whose name is hidden");
     else
         snprintf(why, size,
                  "%s is locked by %s, in which no process id stands: remove it when no "
