@@ -365,7 +365,7 @@ static void queue_step(struct exchange *exchange)
     exchange->queued--;
     memmove(exchange->queue, exchange->queue + 1,
             (size_t)exchange->queued * sizeof exchange->queue[0]);
-    text_copy(exchange->number, sizeof exchange->number, "modem 0");
+    text_copy(exchange->number, sizeof exchange->number, basename(exchange->options->pty[0]));
     call_begin(exchange, 1, 1);
 }
 
