@@ -11,7 +11,7 @@ from test_calls import check_mail, check_partial, mail_of
 from test_programs import roles
 
 ROUTE = {"route all": {"called": "*", "to": "all@example.com", "attach": "both"}}
-SHORT = {"k": "text", "l": 700}
+SHORT = {"k": "text", "l": 400}
 
 
 def modem_gateway(box, modems, more=None, **arguments):
@@ -65,7 +65,7 @@ def told_ok(result, pages):
 def test_efax_sends_a_page_and_three(box):
     modems = [SoftModem(box, name, second=True) for name in ("desk", "hall")]
     gateway = modem_gateway(box, modems)
-    senders = {"desk": Efax(box, modems[0], 1), "hall": Efax(box, modems[1], 3, seed=10)}
+    senders = {"desk": Efax(box, modems[0], 1), "hall": Efax(box, modems[1], 3, seed=10, l=400)}
     for sender in senders.values():
         assert sender.wait() == 0, sender.log()
     for line, mail in by_line(gateway.mails(2)).items():
@@ -92,7 +92,7 @@ def test_ways_to_send(box):
     gateway = modem_gateway(box, list(modems.values()))
     calls = {}
     for number, (line, fax, caller, _) in enumerate(WAYS):
-        document = box.document(f"sent-{line}.tif", p=2, k="text", l=400, s=number + 1)
+        document = box.document(f"sent-{line}.tif", p=2, s=number + 1, **SHORT)
         calls[line] = document, modems[line].calling(document, station=f"+1555{number}", **fax,
                                                      **caller)
     for document, call in calls.values():
@@ -203,7 +203,10 @@ def test_bad_ports_and_modems(box):
         check_mail(mail, document)
     os.unlink(lock)
     bad["mute"].command("mode well")
-    for name in ("locked", "mute"):
+    gateway.sections["line absent"]["device"] = SoftModem(box, "spare").device
+    gateway.write_settings()
+    gateway.reload()
+    for name in ("locked", "mute", "absent"):
         wait_ready(gateway, name, seconds=90)
 
 
@@ -281,7 +284,7 @@ def test_slow_store(box):
     modems = {"yes": SoftModem(box, "desk"), "no": SoftModem(box, "hall")}
     gateway = modem_gateway(box, list(modems.values()),
                             environment={"FAXPOST_TEST_STORE_DELAY_MS": "5000"})
-    document = box.document(p=2, **dict(SHORT, l=400))
+    document = box.document(p=2, **SHORT)
     calls = [modem.calling(document, ecm=ecm) for ecm, modem in modems.items()]
     for call in calls:
         told_ok(call.wait(), 2)
@@ -294,7 +297,7 @@ def test_page_that_cannot_be_stored(box):
     """No room for the second page: it is not confirmed, and the first is mailed as a partial fax."""
     modem = SoftModem(box)
     gateway = modem_gateway(box, [modem], environment={"FAXPOST_TEST_STORE_FAIL": "2"})
-    document = box.document(p=3, **dict(SHORT, l=400))
+    document = box.document(p=3, **SHORT)
     result = modem.call(document, ecm="no")
     assert not result["ok"] and result["pages_confirmed"] == 1, result
     mail = gateway.mails(1, 60)[0]
