@@ -162,10 +162,12 @@ void class1_close(struct class1 *modem)
 void class1_leave(struct class1 *modem)
 {
     static const uint8_t cancel[] = {AT_CAN};
+    bool was_answering = modem->state == CLASS1_ANSWERING; /* the CONNECT may be near */
 
+    modem->leaves_sending = modem->state == CLASS1_ANSWERING || modem->state == CLASS1_OPENING;
     modem->hooks.trace(modem->hooks.user, "modem >", "CAN");
     modem->hooks.send(modem->hooks.user, cancel, sizeof cancel);
-    class1_enter(modem, CLASS1_LEAVING, CLASS1_LEAVE_MS);
+    class1_enter(modem, CLASS1_LEAVING, was_answering ? CLOSE_MS : CLASS1_LEAVE_MS);
 }
 
 /* ---- what comes ----------------------------------------------------------------------------- */

@@ -75,6 +75,7 @@ struct class1 {
     int empty;           /* +FRH=3 in a row that ended without a frame */
     bool heard;          /* something was received since we sent last: keep quiet first */
     bool is_final;       /* the frame that goes out is the last */
+    bool leaves_sending; /* LEAVING what would have opened our carrier */
     bool pausing;        /* QUIET is a pause of our own */
     bool has_answered;
     int image_code; /* of the last +FRM */

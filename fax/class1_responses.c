@@ -274,11 +274,23 @@ void class1_image_over(struct class1 *modem)
     modem->hooks.image_ends(modem->hooks.user);
 }
 
+static void on_closing(struct class1 *modem, enum response response)
+{
+    if (response == RESPONSE_OK || response == RESPONSE_ERROR || response == RESPONSE_NO_CARRIER)
+        class1_enter(modem, CLASS1_COMMAND, 0);
+    else if (response == RESPONSE_CONNECT && modem->state == CLASS1_CLOSING &&
+             class1_fail(modem, class1_only_errors))
+        class1_close(modem); /* a stray octet had made a frame of it */
+}
+
 static void on_leaving(struct class1 *modem, enum response response)
 {
     switch (response) {
-    case RESPONSE_CONNECT: /* it crossed: what comes now is thrown away */
-        at_stream_data(&modem->stream);
+    case RESPONSE_CONNECT: /* it crossed */
+        if (modem->leaves_sending)
+            class1_enter(modem, CLASS1_OPEN, CLASS1_HELD_MS);
+        else
+            at_stream_data(&modem->stream); /* what comes now is thrown away */
         break;
     case RESPONSE_OK:
     case RESPONSE_ERROR:
@@ -326,11 +338,7 @@ void class1_on_line(void *user, const char *line)
         break;
     case CLASS1_LEAVING: on_leaving(modem, response); break;
     case CLASS1_OPEN: /* held for too long, or the line is gone */
-    case CLASS1_CLOSING:
-        if (response == RESPONSE_OK || response == RESPONSE_ERROR ||
-            response == RESPONSE_NO_CARRIER)
-            class1_enter(modem, CLASS1_COMMAND, 0);
-        break;
+    case CLASS1_CLOSING: on_closing(modem, response); break;
     case CLASS1_COMMAND:
     case CLASS1_GIVEN_UP: break;
     }

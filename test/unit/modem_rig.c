@@ -52,6 +52,8 @@ struct modem_rig {
     int64_t now_ms, ran_ms;
     uint32_t random;
     bool answered, deaf, dcn_lost, gone;
+    bool spoils_page;              /* rows of it, not the carrier */
+    bool after_dcs, frm, in_image; /* +FRM has its CONNECT */
     struct trouble bursts[BURSTS_MOST], dropouts[BURSTS_MOST];
     /* disk and worker */
     int64_t store_due_ms;
@@ -373,6 +375,8 @@ static void spoil(struct modem_rig *rig, int16_t *samples, bool to_sender)
         memset(samples, 0, sizeof *samples * STEP);
     if (in_trouble(rig, rig->bursts, to_sender))
         noise += 3000;
+    if (!to_sender && rig->spoils_page && rig->in_image && rig->now_ms % 110 < 15)
+        noise += 6000;
     if (!to_sender && rig->now_ms >= rig->tcf.at_ms && rig->now_ms < rig->tcf.end_ms)
         noise += 8000;
     for (int i = 0; i < STEP && noise > 0; i++)
@@ -463,6 +467,16 @@ static void on_trace(void *user, const char *line)
         rig->dropouts[0] = (struct trouble){rig->now_ms + 20, rig->now_ms + 3200, false};
     if (strstr(line, " out CFR") != NULL && rig->cfr++ == 0 && rig->c->lose_cfr)
         rig->deaf = true;
+    if (strstr(line, "modem > AT") != NULL)
+        rig->in_image = false, rig->frm = !rig->after_dcs && strstr(line, "AT+FRM") != NULL;
+    if (strstr(line, " in DCS") != NULL || strstr(line, " out CFR") != NULL)
+        rig->after_dcs = strstr(line, " in DCS") != NULL;
+    if (strstr(line, "< CONNECT") != NULL)
+        rig->in_image = rig->frm;
+    if (strstr(line, " out CFR") != NULL && rig->c->call.noisy_page && out->rtn == 0)
+        rig->spoils_page = true;
+    if (strstr(line, " out RTN") != NULL)
+        rig->spoils_page = false;
     out->rnr += strstr(line, " out RNR") != NULL;
     out->dcn += strstr(line, " out DCN") != NULL;
     out->rtn += strstr(line, " out RTN") != NULL;
@@ -532,6 +546,8 @@ static void step_hangup(struct modem_rig *rig)
 {
     const struct rig_case *c = &rig->c->call;
 
+    if (rig->c->ended_at_ms > 0 && rig->now_ms == BEGIN_MS + rig->c->ended_at_ms)
+        session_post_hangup(rig->session, "the line was closed");
     if (rig->gone)
         return;
     if ((c->hangup_page > 0 && rig->out->rig.mcf >= c->hangup_page &&
@@ -638,6 +654,7 @@ void modem_rig_run(struct modem_result *out, const struct modem_case *c)
             break;
     }
     out->rig.seconds = rig.now_ms / 1000;
+    out->ending_ms = rig.now_ms - BEGIN_MS - c->ended_at_ms;
     out->in_command_state = rig.t31->at_state.at_rx_mode == AT_MODE_OFFHOOK_COMMAND ||
                             rig.t31->at_state.at_rx_mode == AT_MODE_ONHOOK_COMMAND;
     run_out(&rig);

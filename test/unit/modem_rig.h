@@ -53,6 +53,7 @@ struct modem_case {
     int noise;            /* amplitude of white noise */
     int bursts, dropouts; /* how many, at random times in the call */
     int seed;             /* of all that is random */
+    int ended_at_ms;      /* the line ends the session; 0: never */
     int hangup_at_ms;     /* the sender is gone; 0: never */
 };
 
@@ -61,6 +62,7 @@ struct modem_result {
     int stored_well;       /* pages whose store was a success */
     int confirmed_early;   /* confirmations before the page was stored: must be 0 */
     int aborts;            /* receptions that we ended */
+    int64_t ending_ms;     /* from ended_at_ms to the end */
     bool in_command_state; /* the modem, at the end */
 };
 

@@ -81,6 +81,8 @@ static const struct expected calls[] = {
     {{CALL(.name = "CFR lost, +FAR=1", .ecm = true, .pages = 2), .lose_cfr = true, .far = true, .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 0, 0},
     {{CALL(.name = "TCF lost, ECM", .ecm = true, .pages = 1), .lose_tcf = true, .latency_ms = 16}, true, 1, CALL_COMPLETE, 1, 0, 0},
     {{CALL(.name = "TCF lost, +FAR=1", .pages = 1), .lose_tcf = true, .far = true, .latency_ms = 16}, true, 1, CALL_COMPLETE, 1, 0, 0},
+    /* ---- a page that was refused comes again */
+    {{CALL(.name = "RTN and a repeat", .pages = 2, .rows = 600, .noisy_page = true), .latency_ms = 16}, true, 2, CALL_COMPLETE, 2, 1, 0},
     /* ---- the sender goes */
     {{CALL(.name = "gone between pages", .ecm = true, .pages = 3, .hangup_page = 2, .hangup_ms = 100)}, false, 0, CALL_PARTIAL, 2, 0, 0},
     {{CALL(.name = "gone in a page, ECM", .ecm = true, .pages = 3, .rows = 1200, .hangup_page = 2, .hangup_ms = 9000)}, false, 0, CALL_PARTIAL, 2, 1, 0},
@@ -181,7 +183,8 @@ static void test_quirks(void **state)
     assert_int_equal(failures, 0);
 }
 
-/* Each rate of each modulation: TCF fails until the sender has come down to it. */
+/* Each rate of each modulation, with each compression and resolution: TCF fails until the sender
+ * has come down to the rate. */
 static void test_rates(void **state)
 {
     static const struct {
@@ -189,33 +192,76 @@ static void test_rates(void **state)
         int bit_rate;
     } rates[] = {{146, 14400}, {122, 12000}, {98, 9600}, {96, 9600},
                  {74, 7200},   {72, 7200},   {48, 4800}, {24, 2400}};
+    static const struct {
+        bool ecm;
+        int compression;
+        const char *name;
+    } codes[] = {{true, T4_1D, "T.4 1-D"},
+                 {true, T4_1D | T4_2D, "T.4 2-D"},
+                 {true, 0, "T.6"},
+                 {false, T4_1D, "T.4 1-D"},
+                 {false, T4_1D | T4_2D, "T.4 2-D"}};
+    enum { RATES = 8, CODES = 5 };
     static struct modem_result result;
     char command[16];
     size_t failures = 0;
 
     (void)state;
-    for (size_t i = 0; i < 2 * sizeof rates / sizeof rates[0]; i++) {
-        const struct expected e = {{.call = {.name = "rate", .ecm = i % 2 == 0, .pages = 2},
-                                    .fail_tcf = (int)i / 2,
+    for (int i = 0; i < RATES * CODES * 2; i++) {
+        int rate = i / (2 * CODES);
+        int code = i / 2 % CODES;
+        const struct expected e = {{.call = {.name = "rate",
+                                             .ecm = codes[code].ecm,
+                                             .pages = 1,
+                                             .rows = i % 2 == 0 ? 80 : 40,
+                                             .y_dpi = i % 2 == 0 ? 196 : 98,
+                                             .compression = codes[code].compression},
+                                    .fail_tcf = rate,
                                     .latency_ms = 16},
                                    true,
-                                   2,
+                                   1,
                                    CALL_COMPLETE,
-                                   2,
+                                   1,
                                    0,
                                    0};
 
         modem_rig_run(&result, &e.c);
         failures += !is_as_expected(&result, &e);
-        snprintf(command, sizeof command, "AT+FRM=%d\n", rates[i / 2].code);
+        snprintf(command, sizeof command, "AT+FRM=%d\n", rates[rate].code);
         if (strstr(result.rig.trace, command) == NULL ||
-            result.rig.info.bit_rate != rates[i / 2].bit_rate) {
-            print_error("rate %d: %d\n", rates[i / 2].bit_rate, result.rig.info.bit_rate);
-            fputs(result.rig.trace, stderr);
+            result.rig.info.bit_rate != rates[rate].bit_rate ||
+            result.rig.info.ecm != codes[code].ecm ||
+            strcmp(result.rig.info.compression, codes[code].name) != 0) {
+            print_error("%d, %s: %d, %s\n", rates[rate].bit_rate, codes[code].name,
+                        result.rig.info.bit_rate, result.rig.info.compression);
             failures++;
         }
     }
     assert_int_equal(failures, 0);
+}
+
+/* The line may end a session at any moment; the modem is then brought back into command state. */
+static void test_ended_by_the_line(void **state)
+{
+    enum { REST_MOST_MS = 3000, FIRST_MS = 100, LAST_MS = 30000, STEP_MS = 615 };
+    static struct modem_result result;
+
+    (void)state;
+    for (int ms = FIRST_MS; ms < LAST_MS; ms += STEP_MS) {
+        const struct modem_case c = {
+            .call = {.name = "ended", .ecm = ms % 2 == 0, .pages = 2, .store_ms = 2500},
+            .latency_ms = 16,
+            .ended_at_ms = ms};
+
+        modem_rig_run(&result, &c);
+        if (!result.rig.session_ended || result.ending_ms > REST_MOST_MS ||
+            !result.in_command_state) {
+            print_error("ended at %d ms: after %ld ms, command state %d\n", ms,
+                        (long)result.ending_ms, result.in_command_state);
+            fputs(result.rig.trace, stderr);
+            fail();
+        }
+    }
 }
 
 /* A page that the modem cannot train to ends with the same command as the page before. It must not
@@ -334,8 +380,8 @@ static void test_campaign(void **state)
         counts.hung += !result.rig.session_ended;
         counts.wrong += broken != NULL;
         if (getenv("FAXPOST_SAY") != NULL)
-            print_message("call %d quirk %d ecm %d gone %d noise %d store %d/%d: %s, \"%s\"\n", seed,
-                          c.quirk, c.call.ecm, c.hangup_at_ms, c.noise, c.call.store_ms,
+            print_message("call %d quirk %d ecm %d gone %d noise %d store %d/%d: %s, \"%s\"\n",
+                          seed, c.quirk, c.call.ecm, c.hangup_at_ms, c.noise, c.call.store_ms,
                           c.call.store_fails_at, call_verdict_text(result.rig.info.verdict),
                           result.rig.info.error);
         if (broken != NULL || one != NULL) {
@@ -359,8 +405,11 @@ static void test_campaign(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calls),    cmocka_unit_test(test_rates),
-        cmocka_unit_test(test_quirks),   cmocka_unit_test(test_page_lost_on_the_line),
+        cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_quirks),
+        cmocka_unit_test(test_page_lost_on_the_line),
+        cmocka_unit_test(test_ended_by_the_line),
         cmocka_unit_test(test_campaign),
     };
 
