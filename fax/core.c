@@ -34,10 +34,16 @@ enum {
 };
 
 /* … and t30_state_t.timer_t2_t4_is */
-enum { TIMER_T2 = 1, TIMER_T2B = 4 };
+enum { TIMER_T2 = 1, TIMER_T1A = 2, TIMER_T2A = 3, TIMER_T2B = 4, TIMER_T4A = 7 };
 
 enum {
     T2_SAMPLES = 7 * 8000,
+    LOST_ROWS_MOST = 8, /* a line of small print has 20 */
+    LOST_REFUSALS = 2,  /* a network that always loses some must not stop every fax */
+    T2A_SAMPLES = 3 * 8000,
+    LAST_SAMPLES = 600 * 8, /* of a timer: the core may be stepped by 500 ms at a time */
+    DELAY_SAMPLES = 500 * 8,
+    DELAYS_MOST = 3,
     OPERATION_T4_RX = 1,      /* t30_state_t.operation_in_progress while a document comes in */
     FRAME_ROWS_MAX = 256 * 8, /* rows that one FCD frame can make: a bit each */
 };
@@ -270,6 +276,29 @@ bool core_expects_page(const struct t30_state_s *t30)
     return t30->state >= STATE_F_DOC_NON_ECM && t30->state <= STATE_F_POST_DOC_ECM;
 }
 
+/* A frame that began and does not end makes the core hang up, without a word, after 3 s (its T2A
+ * and T4A; T1A with ECM). The packet that was to end it may just be lost: so it gets a little more
+ * time, which long frames can do with, and then counts as ended. */
+static void end_endless_frame(struct core *core)
+{
+    t30_state_t *t30 = core->t30;
+    int timer = t30->timer_t2_t4_is;
+
+    if ((timer != TIMER_T1A && timer != TIMER_T2A && timer != TIMER_T4A) ||
+        t30->timer_t2_t4 > T2A_SAMPLES - LAST_SAMPLES) {
+        core->delays = 0;
+        return;
+    }
+    if (t30->timer_t2_t4 > LAST_SAMPLES)
+        return;
+    if (core->delays++ < DELAYS_MOST) {
+        t30->timer_t2_t4 += DELAY_SAMPLES;
+        return;
+    }
+    core->delays = 0;
+    t30_front_end_status(t30, T30_FRONT_END_RECEIVE_COMPLETE);
+}
+
 /* When the carrier of a command goes before the command was whole, the core gives the sender 200 ms
  * (its T2B) and then begins anew with a DIS: into the rest of that very command, and nobody can
  * make anything of a DIS between pages. T.30 5.4.2 has the sender repeat a command that was not
@@ -278,6 +307,7 @@ void core_keep_waiting(struct core *core)
 {
     t30_state_t *t30 = core->t30;
 
+    end_endless_frame(core);
     if (t30->timer_t2_t4_is != TIMER_T2B)
         return;
     if (core_expects_page(t30) || t30->state == STATE_F_TCF || t30->state == STATE_F_FTT) {
@@ -310,31 +340,44 @@ static bool end_was_seen(struct core *core, bool is_torn)
     return core->omits_rtc;
 }
 
+/* How many rows would have been in what was lost. */
+static int rows_lost(const t4_rx_state_t *t4, int lost_octets)
+{
+    int octets = t4->line_image_size / 8;
+
+    return octets > 0 ? (int)((int64_t)t4->image_length * lost_octets / octets) : 0;
+}
+
 /* The command behind a page outside ECM. The core judges a page by the share of its rows that are
- * bad; a page that it is to refuse gets more of them than it has rows. */
-static void judge_page(struct core *core, bool is_torn)
+ * bad. Those that were lost are bad too, and worse, for nothing in the page shows them; so a page
+ * that lacks a few is refused. A page to be refused gets more bad rows than it has rows. */
+static void judge_page(struct core *core, bool is_torn, int lost_octets)
 {
     t4_rx_state_t *t4 = &core->t30->t4.rx;
+    int lost = rows_lost(t4, lost_octets);
+    bool ended = end_was_seen(core, is_torn);
 
+    t4->t4_t6_rx.bad_rows += lost;
     core->bad_rows = t4->t4_t6_rx.bad_rows;
-    if (end_was_seen(core, is_torn)) {
+    if (ended && (lost <= LOST_ROWS_MOST || core->refusals >= LOST_REFUSALS)) {
         core->refusals = core->refused_rows = 0;
         return;
     }
-    log_info("page refused rows=%d why=\"its end was not seen\"", t4->image_length);
+    log_info("page refused rows=%d lost=%d why=\"%s\"", t4->image_length, lost,
+             ended ? "packets were lost" : "its end was not seen");
     core->refusals++;
     if (t4->image_length > core->refused_rows)
         core->refused_rows = t4->image_length;
     t4->t4_t6_rx.bad_rows = t4->image_length + 1;
 }
 
-void core_note_command(struct core *core, bool is_torn)
+void core_note_command(struct core *core, bool is_torn, int lost_octets)
 {
     t30_state_t *t30 = core->t30;
 
     core->page_since_command = false;
     if (t30->state == STATE_F_POST_DOC_NON_ECM)
-        judge_page(core, is_torn);
+        judge_page(core, is_torn, lost_octets);
     /* Nothing came of the page, not even its training. A command that is only repeated, because our
      * answer was lost, does not come as far as this; the core would take it for one. */
     if (t30->state == STATE_F_DOC_NON_ECM)

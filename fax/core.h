@@ -37,6 +37,7 @@ struct core {
     struct core_hooks hooks;
     void (*send)(void *user, const uint8_t *frame, int length); /* the front end's own */
     void *send_user;
+    int delays;              /* of the end of a frame that seems to be endless */
     bool page_since_command; /* used by phase D to tell RTN from a page */
     /* outside ECM: */
     int refusals;     /* of this page, because its end was not seen */
@@ -52,16 +53,16 @@ void core_attach(struct core *core, struct t30_state_s *t30,
 /* A frame that is no post-message command is about to be handed over. */
 void core_note_frame(struct core *core, const uint8_t *frame, size_t length);
 
-/* To be called after whatever makes the core's clock go: a command that broke off is waited for
- * once more. */
+/* To be called after whatever makes the core's clock go, at least every 500 ms: a command that
+ * broke off is waited for once more. */
 void core_keep_waiting(struct core *core);
 
 /* True while a page, or the command behind it, is what the core waits for. */
 bool core_expects_page(const struct t30_state_s *t30);
 
 /* A post-message command is about to be handed over. is_torn: the sender was heard between page and
- * command, but could not be read. */
-void core_note_command(struct core *core, bool is_torn);
+ * command, but could not be read. lost_octets: of the page, as far as is known. */
+void core_note_command(struct core *core, bool is_torn, int lost_octets);
 
 /* Hands a frame to the front end's transmitter, as the core would. */
 void core_send(struct core *core, const uint8_t *frame, size_t length);

@@ -52,6 +52,7 @@ struct front {
     bool wants_cng;    /* listen for CNG: until our first DIS */
     bool is_held_up;   /* the sender is heard, though nothing can be made of it */
     int unread_ms;     /* … so long since our last answer */
+    int lost_octets;   /* of a page outside ECM, in packets that did not come */
     bool needs_worker; /* the next waiting event is a frame for the worker */
     int patience_ms;   /* the modem itself keeps a sender waiting so long; 0: nobody does */
 };

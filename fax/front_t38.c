@@ -16,6 +16,7 @@
 
 #include <spandsp.h>
 
+#include "fax/core.h"
 #include "fax/frames.h"
 
 enum {
@@ -24,6 +25,8 @@ enum {
     SAMPLES_PER_MS = 8,
     PREAMBLE_MS = 1000, /* V.21 flags before a frame: 1 s ± 15 % (T.30 5.3.1) */
     TAIL_MS = 100,
+    LOST_OCTETS_MOST = 1 << 24,
+    LOST_PACKETS_MOST = 1000, /* what the numbers say is lost may be a sender's mistake */
 };
 
 enum event_kind { EVENT_INDICATOR, EVENT_DATA };
@@ -50,6 +53,8 @@ struct front_t38 {
     int queued;
     uint8_t pool[QUEUE_OCTETS];
     size_t pool_used;
+    bool missed;      /* packets before the one that is being taken */
+    int image_missed; /* packets, since data of a page came outside ECM */
     /* a frame being put together while frozen */
     uint8_t frame[FRAME_MAX];
     size_t frame_length;
@@ -153,8 +158,13 @@ static void deliver_data(struct front_t38 *front, int type, int field, const uin
             break;
         }
     }
-    if ((field == T38_FIELD_T4_NON_ECM_DATA || field == T38_FIELD_T4_NON_ECM_SIG_END) && length > 0)
+    if ((field == T38_FIELD_T4_NON_ECM_DATA || field == T38_FIELD_T4_NON_ECM_SIG_END) &&
+        length > 0) {
+        if (front->base.lost_octets < LOST_OCTETS_MOST)
+            front->base.lost_octets += front->image_missed * length;
+        front->image_missed = 0;
         session_image_in(front->base.session);
+    }
     front->data(t38_of(front), front->terminal, type, field, octets, length);
 }
 
@@ -181,10 +191,19 @@ static void deliver_indicator(struct front_t38 *front, int indicator)
         if (indicator != T38_IND_NO_SIGNAL || !front->base.t30->rx_signal_present)
             return;
     }
+    /* The terminal takes a second preamble for a repeated packet. When packets were lost it may
+     * well be a new command, and the old one is what lacks its end. */
+    if (indicator == T38_IND_V21_PREAMBLE && front->missed &&
+        t38_of(front)->current_rx_indicator == indicator) {
+        front->indicator(t38_of(front), front->terminal, T38_IND_NO_SIGNAL);
+        t38_of(front)->current_rx_indicator = T38_IND_NO_SIGNAL;
+    }
     /* The terminal tells its core of a page's carrier only when data come; a page of which nothing
      * came would be confirmed as if the sender had asked for the last answer again. */
-    if (indicator >= T38_IND_V27TER_2400_TRAINING && indicator <= T38_IND_V17_14400_LONG_TRAINING)
+    if (indicator >= T38_IND_V27TER_2400_TRAINING && indicator <= T38_IND_V17_14400_LONG_TRAINING) {
         front->base.t30->image_carrier_attempted = TRUE;
+        front->base.lost_octets = front->image_missed = 0;
+    }
     front->indicator(t38_of(front), front->terminal, indicator);
 }
 
@@ -200,13 +219,18 @@ static int on_indicator(t38_core_state_t *t38, void *user, int indicator)
     return 0;
 }
 
-static int on_missing(t38_core_state_t *t38, void *user, int seq, int expected)
+/* Called when a packet comes that is not the next one; -1 and -1 after a wild jump. */
+static int on_missing(t38_core_state_t *t38, void *user, int expected, int seq)
 {
     struct front_t38 *front = user;
+    int lost = expected == seq ? 1 : (seq - expected) & 0xffff;
 
     (void)t38;
-    (void)seq;
-    (void)expected;
+    if (core_expects_page(front->base.t30))
+        front->image_missed += lost;
+    if (front->image_missed > LOST_PACKETS_MOST)
+        front->image_missed = LOST_PACKETS_MOST;
+    front->missed = true;
     front->frame_damaged = true;
     front->terminal->t38_fe.rx_data_missing = TRUE;
     return 0;
@@ -216,6 +240,7 @@ static void t38_ifp(struct front *base, const uint8_t *ifp, size_t length, uint1
 {
     struct front_t38 *front = (struct front_t38 *)base;
 
+    front->missed = false;
     t38_core_rx_ifp_packet(t38_of(front), ifp, (int)length, seq);
 }
 

@@ -653,7 +653,8 @@ void session_work(struct session *session)
         return;
     }
     if (session->front->needs_worker && session->ending == ENDING_NOT) {
-        core_note_command(&session->core, session->front->unread_ms > FRONT_UNREAD_MS);
+        core_note_command(&session->core, session->front->unread_ms > FRONT_UNREAD_MS,
+                          session->front->lost_octets);
         session->ledger.is_new = false;
         if (core_block_fits(&session->core, session->gate.command, session->gate.command_length,
                             session->settings.rows_max))

@@ -145,6 +145,7 @@ struct rig {
     bool dcn_lost;
     int64_t page_ms; /* when the first CFR went out */
     int image_packets;
+    uint16_t seq; /* of our packets to the sender */
     uint32_t random;
     bool noise; /* the image is being damaged */
     bool gone;
@@ -196,6 +197,15 @@ static int mutate(struct rig *rig, uint8_t *ifp, int length)
     return length;
 }
 
+static bool is_in_gap(const struct rig *rig)
+{
+    int64_t from_ms = rig->c->gap_at_ms > 0 ? BEGIN_MS + rig->c->gap_at_ms
+                      : rig->page_ms > 0    ? rig->page_ms + GAP_AT_MS
+                                            : RUN_MOST_MS;
+
+    return rig->now_ms >= from_ms && rig->now_ms < from_ms + rig->c->gap_ms;
+}
+
 static int on_sender_ifp(t38_core_state_t *t38, void *user, const uint8_t *ifp, int length,
                          int copies)
 {
@@ -215,6 +225,8 @@ static int on_sender_ifp(t38_core_state_t *t38, void *user, const uint8_t *ifp, 
         if (++rig->image_packets % 3 == 0)
             ifp = damaged;
     }
+    if (is_in_gap(rig) && rig->c->gap != RIG_GAP_FROM_US)
+        return 0;
     if (rig->session != NULL && !rig->gone && !rig->dcn_lost)
         session_post_ifp(rig->session, ifp, (size_t)length, (uint16_t)t38->tx_seq_no);
     return 0;
@@ -233,8 +245,7 @@ void rig_prepare_sender(t30_state_t *t30, const char *path, const struct rig_cas
     if (c->modems != 0)
         t30_set_supported_modems(t30, c->modems);
     t30_set_supported_image_sizes(t30, T30_SUPPORT_215MM_WIDTH | T30_SUPPORT_255MM_WIDTH |
-                                                T30_SUPPORT_303MM_WIDTH |
-                                                T30_SUPPORT_UNLIMITED_LENGTH);
+                                           T30_SUPPORT_303MM_WIDTH | T30_SUPPORT_UNLIMITED_LENGTH);
     t30_set_supported_resolutions(t30,
                                   T30_SUPPORT_STANDARD_RESOLUTION | T30_SUPPORT_FINE_RESOLUTION |
                                       T30_SUPPORT_SUPERFINE_RESOLUTION | T30_SUPPORT_R8_RESOLUTION |
@@ -272,15 +283,13 @@ static void free_sender(struct rig *rig)
 static void on_ifp(void *user, const uint8_t *ifp, size_t length, int copies)
 {
     struct rig *rig = user;
-    t38_core_state_t *t38;
-    static uint16_t seq;
+    uint16_t seq = rig->seq++;
 
     (void)copies;
-    if (rig->terminal == NULL || rig->deaf || rig->gone)
+    if (rig->terminal == NULL || rig->deaf || rig->gone ||
+        (is_in_gap(rig) && rig->c->gap != RIG_GAP_TO_US))
         return;
-    t38 = t38_terminal_get_t38_core_state(rig->terminal);
-    seq = (uint16_t)t38->rx_expected_seq_no;
-    t38_core_rx_ifp_packet(t38, ifp, (int)length, seq);
+    t38_core_rx_ifp_packet(t38_terminal_get_t38_core_state(rig->terminal), ifp, (int)length, seq);
 }
 
 static void on_ask(void *user)
@@ -351,15 +360,6 @@ static bool step_session(struct rig *rig, int16_t *audio_out)
         return false;
     }
     return false;
-}
-
-static bool is_in_gap(const struct rig *rig)
-{
-    int64_t from_ms = rig->c->gap_at_ms > 0 ? BEGIN_MS + rig->c->gap_at_ms
-                      : rig->page_ms > 0    ? rig->page_ms + GAP_AT_MS
-                                            : RUN_MOST_MS;
-
-    return rig->now_ms >= from_ms && rig->now_ms < from_ms + rig->c->gap_ms;
 }
 
 static void step_line(struct rig *rig, int16_t *to_sender)

@@ -36,7 +36,7 @@ struct rig_case {
     int switch_ms;           /* audio: a switch to T.38 at this time; 0: none */
     bool never_repeats;      /* the sender does not repeat a page that was refused */
     bool noisy_page;         /* the first page is damaged on the line: RTN */
-    int gap_ms;              /* audio: so long a silence … */
+    int gap_ms;              /* so long a silence, or packets lost … */
     int gap_at_ms;    /* … so long after the call began; 0: in the middle of the first page */
     enum rig_gap gap; /* … and whom it concerns */
     int mutate_seed;  /* T.38: packets are mutated … */
