@@ -290,6 +290,13 @@ static void class2_pump(struct front *base, bool on_worker)
     give_command(&front->caller);
 }
 
+/* The modem is at work for the call, and not waiting for a command. */
+static bool is_busy(const struct front_class2 *front)
+{
+    return front->state == CLASS2_ANSWERING || front->state == CLASS2_WAITING ||
+           front->state == CLASS2_PAGE;
+}
+
 static void class2_tick(struct front *base, int elapsed_ms, int16_t *audio_out)
 {
     struct front_class2 *front = (struct front_class2 *)base;
@@ -306,6 +313,8 @@ static void class2_tick(struct front *base, int elapsed_ms, int16_t *audio_out)
         class2_refuse(front);
         arrived(&front->caller);
     }
+    if (base->frozen && !base->responding && is_busy(front))
+        class2_refuse(front); /* the session ends, and the modem would hear nothing but that */
     class2_pass_time(front, elapsed_ms);
 }
 

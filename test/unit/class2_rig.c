@@ -47,7 +47,6 @@ struct rig {
         int error;
     } store;
     int stores;
-    int64_t script_end_ms;
 };
 
 static void fault(struct rig *rig, const char *format, ...)
@@ -291,8 +290,6 @@ static void take_command(struct rig *rig, const char *command)
         if (strcmp(command, "CAN") == 0) /* T.32: what was not sent yet is thrown away */
             rig->head = rig->tail;
         respond(rig, expected->response);
-        if (rig->c->script[rig->at].command == NULL)
-            rig->script_end_ms = rig->now_ms;
     }
 }
 
@@ -378,9 +375,8 @@ static void step(struct rig *rig)
         rig->store.due_ms = 0;
         session_post_stored(rig->session, rig->store.generation, rig->store.error);
     }
-    if (rig->c->hangup_ms > 0 && rig->script_end_ms > 0 &&
-        rig->now_ms == rig->script_end_ms + rig->c->hangup_ms)
-        session_post_hangup(rig->session, NULL);
+    if (rig->c->hangup_ms > 0 && rig->now_ms == BEGIN_MS + rig->c->hangup_ms)
+        session_post_hangup(rig->session, "the gateway is being stopped");
     speak(rig);
     switch (session_run(rig->session, rig->now_ms, NULL)) {
     case SESSION_GOES_ON: break;

@@ -44,7 +44,7 @@ struct class2_case {
     int store_ms;
     int store_fails_at;
     int rows_max;  /* 0: 20000 */
-    int hangup_ms; /* the line itself hangs up so long after the script's end; 0: never */
+    int hangup_ms; /* so long after its begin the call is ended from above; 0: never */
 };
 
 struct class2_result {
