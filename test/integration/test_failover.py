@@ -332,6 +332,7 @@ def test_class_of_names_and_addresses(box):
     table.judge()
 
 
+@sanitized
 @timeout(60)
 def test_resolver_that_does_not_answer(box):
     """Within `connect` the next server's turn; no alarm, for the name may well exist. Servers by
@@ -351,6 +352,7 @@ def test_resolver_that_does_not_answer(box):
     assert "a look-up of a name goes on" in gateway.log(), "it keeps nobody from ending"
 
 
+@sanitized
 @timeout(60)
 def test_silent_server_holds_one_worker(box):
     """A server that takes connections and says nothing: one delivery finds out, the others wait for
