@@ -381,6 +381,13 @@ static void lines_hang_up(struct line_sip *lines)
         line_calls_hang_up(&line->calls);
 }
 
+/* The reference that came with it; events of our own have no channel. */
+static void event_done(const struct event *event)
+{
+    if (event->channel != NULL)
+        call_unref(&event->channel->call);
+}
+
 static void event_take(struct line_sip *lines, const struct event *event)
 {
     switch (event->kind) {
@@ -398,7 +405,7 @@ static void event_take(struct line_sip *lines, const struct event *event)
         break;
     default: break;
     }
-    call_unref(&event->channel->call);
+    event_done(event);
 }
 
 static void lines_try_quit(struct line_sip *lines)
@@ -467,7 +474,7 @@ static void lines_close(struct line_sip *lines)
     agent_loop_close(loop);
     while (mailbox_take(lines->events, &event)) {
         receive_settings_free(event.settings);
-        call_unref(&event.channel->call);
+        event_done(&event);
     }
 }
 
