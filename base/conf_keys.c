@@ -82,6 +82,9 @@ const struct conf_key conf_keys_faxpost[] = {
     TEXT("gateway", false, "alarm_command", NULL,
          "Program, by its whole path, with its words split by spaces, that gets reports on its standard "
          "input; no shell is involved."),
+    CHOICE("gateway", false, "sandbox", "auto", "auto|required|off",
+           "Limits on what each part may ask of the kernel (seccomp, Landlock): as many as this kernel "
+           "has, required to be whole, or none."),
     CHOICE("gateway", false, "log_level", "info", "alert|error|warning|info|debug",
            "Lowest level that is logged; the roles take a change when they start."),
 

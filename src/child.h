@@ -39,6 +39,7 @@ struct child {
     int64_t pinged_ms;  /* 0: no answer is due */
     int backoff_ms;
     int starts;
+    char sandbox[SANDBOX_TEXT_MAX]; /* its state, in the role's words */
 };
 
 /* Starts the process; channel and pid are set, state is CHILD_STARTING. Logged. */

@@ -41,6 +41,30 @@ static void print_counts(const json_t *reply)
                json_is_true(json_object_get(workers, "draining")) ? ", draining" : "");
 }
 
+/* One line where all roles say the same. */
+static void print_sandbox(const json_t *roles)
+{
+    const char *first = NULL;
+    const char *name;
+    json_t *state;
+    bool same = true;
+
+    json_object_foreach((json_t *)roles, name, state)
+    {
+        if (first == NULL)
+            first = json_string_value(state);
+        same = same && json_is_string(state) && strcmp(first, json_string_value(state)) == 0;
+    }
+    if (first != NULL && same)
+        printf("sandbox     %s\n", line_of((char[CELL_MAX]){0}, first));
+    json_object_foreach((json_t *)roles, name, state)
+    {
+        if (!same && json_is_string(state))
+            printf("sandbox     %s: %s\n", name,
+                   line_of((char[CELL_MAX]){0}, json_string_value(state)));
+    }
+}
+
 /* The page that comes in, e.g. "[####------] 41%". */
 static void print_page(const json_t *call)
 {
@@ -143,6 +167,7 @@ static void print_status(const json_t *reply)
     else
         printf("faxpostd is not running; spool in %s\n", clean(member_text(reply, "state_dir")));
     print_counts(reply);
+    print_sandbox(json_object_get(reply, "sandbox"));
     print_calls(json_object_get(reply, "calls"));
     print_servers(reply);
     print_alarms(json_object_get(reply, "alarms"));

@@ -6,6 +6,7 @@
 #include "src/control.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+
+#define SOCKET_NAME "control.sock"
+#define SOCKET_NEW  ".control.new" /* not longer */
 
 enum { SWEEP_S = 5 };
 
@@ -302,45 +306,58 @@ static void timer_ready(void *user, uint32_t events)
             client_close(&control->client[i]);
 }
 
-/* The socket under its name; an old one, left by a crash, is replaced: the spool's lock says that
- * nobody serves it. */
-static int listener_open(const char *path)
+int control_listen(const char *run_dir)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    text_copy(address.sun_path, sizeof address.sun_path, path);
-    if (fd >= 0 && (unlink(path) == 0 || errno == ENOENT) &&
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/" SOCKET_NEW, run_dir);
+    if (fd >= 0 && (unlink(address.sun_path) == 0 || errno == ENOENT) &&
         bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
-        chmod(path, 0660) == 0 && listen(fd, 16) == 0)
+        chmod(address.sun_path, 0660) == 0 && listen(fd, 16) == 0)
         return fd;
     log_error("control socket cannot be made: path=%s: %s; the folder must belong to the account "
               "that faxpost runs as",
-              path, strerror(errno));
+              address.sun_path, strerror(errno));
     if (fd >= 0)
         close(fd);
     return ERROR_IO;
 }
 
-int control_start(struct control **out, struct loop *loop, const char *run_dir,
+/* An old one, left by a crash, is replaced: the spool's lock says that nobody serves it. */
+static int listener_name(struct control *control, const char *run_dir)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/" SOCKET_NEW, run_dir);
+    snprintf(control->path, sizeof control->path, "%s/" SOCKET_NAME, run_dir);
+    if (rename(path, control->path) == 0)
+        return 0;
+    log_error("control socket cannot get its name: path=%s: %s", control->path, strerror(errno));
+    control->path[0] = '\0';
+    return ERROR_IO;
+}
+
+int control_start(struct control **out, struct loop *loop, int listener, const char *run_dir,
                   const struct control_context *context, void (*reload)(void))
 {
     const struct itimerspec every = {{SWEEP_S, 0}, {SWEEP_S, 0}};
     struct control *control = calloc(1, sizeof *control);
     size_t i;
 
-    if (control == NULL)
+    if (control == NULL) {
+        close(listener);
         return ERROR_MEMORY;
+    }
     control->loop = loop;
     control->context = *context;
     control->reload = reload;
     for (i = 0; i < CONTROL_CLIENTS_MAX; i++)
         control->client[i].watch.fd = -1;
-    snprintf(control->path, sizeof control->path, "%s/control.sock", run_dir);
-    control->listener = (struct loop_watch){listener_open(control->path), listener_ready, control};
+    control->listener = (struct loop_watch){listener, listener_ready, control};
     control->timer = (struct loop_watch){
         timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), timer_ready, control};
-    if (control->listener.fd < 0 || control->timer.fd < 0 ||
+    if (listener_name(control, run_dir) < 0 || control->timer.fd < 0 ||
         timerfd_settime(control->timer.fd, 0, &every, NULL) < 0 ||
         loop_add(loop, &control->timer, EPOLLIN) < 0) {
         control_stop(control);
@@ -372,7 +389,7 @@ void control_stop(struct control *control)
     for (i = 0; i < CONTROL_CLIENTS_MAX; i++)
         if (control->client[i].watch.fd >= 0)
             client_close(&control->client[i]);
-    if (control->listener.fd >= 0)
+    if (control->path[0] != '\0')
         unlink(control->path);
     watch_close(control->loop, &control->listener);
     watch_close(control->loop, &control->timer);

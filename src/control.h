@@ -19,10 +19,15 @@ enum {
 
 struct control;
 
-/* Makes the socket (mode 0660); clients wait until control_open(). context is copied, but for
- * may_change, which each client has of its own. reload() asks the supervisor; the client waits
- * until control_reload_result(). Errors are logged. */
-int control_start(struct control **out, struct loop *loop, const char *run_dir,
+/* Makes the socket (mode 0660), still under another name: a descriptor or a negative error, logged.
+ * Before the sandbox, where nobody listens any more. */
+int control_listen(const char *run_dir);
+
+/* Gives the socket its name; clients wait until control_open(). The spool is ours, so whoever had
+ * that name is gone. context is copied, but for may_change, which each client has of its own.
+ * reload() asks the supervisor; the client waits until control_reload_result(). listener is the
+ * control's from here on. Errors are logged. */
+int control_start(struct control **out, struct loop *loop, int listener, const char *run_dir,
                   const struct control_context *context, void (*reload)(void));
 
 /* Serves clients from now on: all of faxpost is up. */

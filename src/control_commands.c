@@ -144,6 +144,16 @@ static json_t *live_calls(struct spool *spool)
     return array;
 }
 
+static json_t *sandboxes(const struct control_context *context)
+{
+    json_t *object = json_object();
+    int i;
+
+    for (i = 0; i < ROLE_COUNT; i++)
+        json_object_set_new(object, role_text((enum role)i), json_text(context->sandbox[i]));
+    return object;
+}
+
 static json_t *command_status(const struct control_context *context, const json_t *request)
 {
     json_t *reply = success();
@@ -157,6 +167,8 @@ static json_t *command_status(const struct control_context *context, const json_
     json_object_set_new(reply, "calls", live_calls(context->spool));
     if (spool_count(context->spool, &counts) == 0)
         json_object_set_new(reply, "counts", json_counts(&counts));
+    if (context->sandbox != NULL)
+        json_object_set_new(reply, "sandbox", sandboxes(context));
     if (context->status != NULL) {
         struct dispatch_status *status = calloc(1, sizeof *status);
         json_t *more;

@@ -26,6 +26,7 @@
 #include "smtp/dispatch.h"
 #include "smtp/handin.h"
 #include "spool/spool.h"
+#include "src/sandbox.h"
 
 enum { CONTROL_LIST_MAX = 1000, CONTROL_CALLS_MAX = 2000, CONTROL_SEARCH_MAX = 20000 };
 
@@ -37,7 +38,8 @@ struct control_context {
     void (*status)(void *user, struct dispatch_status *out);
     void (*kick)(void *user);
     void *user;
-    const struct handin_settings *handin; /* for send */
+    const struct handin_settings *handin;    /* for send */
+    const char (*sandbox)[SANDBOX_TEXT_MAX]; /* state of each role's */
 };
 
 /* The reply to a request, the caller's; never NULL but without memory. */

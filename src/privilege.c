@@ -149,18 +149,60 @@ static void limits_set(void)
     }
 }
 
-int role_sandbox(enum role role)
+int privileges_drop(void)
 {
     limits_set();
 #ifndef SANITIZED
-    if (role == ROLE_DELIVER)
-        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* passwords: not for others of the same account */
-#else
-    (void)role;
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* faxes, passwords: not for others of the same account */
 #endif
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || capabilities_drop() < 0) {
         log_error("privileges cannot be given up: %s", strerror(errno));
         return ERROR_DENIED;
     }
     return 0;
+}
+
+static int enter(enum role role, const struct settings *settings, bool *programs,
+                 char missing[SANDBOX_TEXT_MAX])
+{
+    struct sandbox_plan *plan;
+    int error = sandbox_plan_make(&plan, role, settings);
+
+    if (error < 0)
+        return error;
+    *programs = plan->programs;
+    error = sandbox_enter(plan, missing);
+    sandbox_plan_free(plan);
+    return error;
+}
+
+int role_sandbox(enum role role, const struct settings *settings, char state[SANDBOX_TEXT_MAX])
+{
+    int mode = conf_choice(settings->file[SETTINGS_FAXPOST], "gateway", NULL, "sandbox");
+    char missing[SANDBOX_TEXT_MAX] = "";
+    bool programs = false;
+    int error = 0;
+
+    text_copy(state, SANDBOX_TEXT_MAX, "off");
+    if (mode == SANDBOX_OFF)
+        return 0;
+    error = enter(role, settings, &programs, missing);
+    if (error < 0) {
+        log_error("sandbox cannot be made: %s", error_text(error));
+        return error;
+    }
+    if (missing[0] == '\0')
+        text_copy(state, SANDBOX_TEXT_MAX,
+                  programs ? SANDBOX_WHOLE ", programs may be started" : SANDBOX_WHOLE);
+    else
+        snprintf(state, SANDBOX_TEXT_MAX, "without %s", missing);
+    if (missing[0] == '\0')
+        return 0;
+    if (mode == SANDBOX_REQUIRED) {
+        log_error("sandbox is required and lacks %s; use a kernel that has it, or set [gateway] "
+                  "sandbox = auto",
+                  missing);
+        return ERROR_UNSUPPORTED;
+    }
+    return 0; /* the supervisor tells it, once for all roles */
 }

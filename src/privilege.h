@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "src/sandbox.h"
 #include "src/settings.h"
 
 /* A build with a sanitizer wants more memory than any limit here, and to look into itself. */
@@ -38,8 +39,12 @@ int folders_prepare(const struct conf *faxpost, const struct account *account);
 /* In the child, before exec: becomes the account for good. */
 int account_become(const struct account *account);
 
-/* In the role, first of all: no new privileges, no capabilities, limits. The full sandbox (seccomp,
- * Landlock) has its place here. Logged. */
-int role_sandbox(enum role role);
+/* In the role, first of all: no new privileges, no capabilities, limits. Logged. */
+int privileges_drop(void);
+
+/* In the role, when it has its settings and before it has threads: the sandbox (sandbox.h), as
+ * [gateway] sandbox wants it. state says what it has come to, in words. ERROR_UNSUPPORTED where it
+ * is required and this kernel cannot do all of it. Logged. */
+int role_sandbox(enum role role, const struct settings *settings, char state[SANDBOX_TEXT_MAX]);
 
 #endif

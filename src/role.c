@@ -35,6 +35,9 @@ struct side {
     const struct role_actions *actions;
     struct loop *loop;
     struct settings *settings; /* in force; NULL before the first came */
+    int done_fd;               /* tells the guard that the end has come */
+    pthread_t guard;
+    bool guarded;
     bool started;
     bool ends;
     int exit_code;
@@ -74,18 +77,46 @@ static void apply_log_level(const struct side *side)
                                          "log_level"));
 }
 
+static int guard_start(struct side *side)
+{
+    int error = thread_start(&side->guard, "guard", guard_run, &side->done_fd);
+
+    if (error < 0) {
+        log_error("no thread to watch the supervisor");
+        return error;
+    }
+    side->guarded = true;
+    prctl(PR_SET_PDEATHSIG, 0); /* from here on the guard does it, in order */
+    return 0;
+}
+
+/* Everything that reads what strangers write begins within the sandbox; the first thread too, since
+ * Landlock holds for threads that are started later only. */
+static int begin(struct side *side, const struct settings *settings, char state[SANDBOX_TEXT_MAX])
+{
+    int error = side->actions->prepare != NULL ? side->actions->prepare(settings) : 0;
+
+    if (error == 0)
+        error = role_sandbox(side->role, settings, state);
+    if (error == 0)
+        error = guard_start(side);
+    return error == 0 ? side->actions->start(side->loop, settings) : error;
+}
+
 static void first_settings(struct side *side, struct settings *settings)
 {
+    char state[SANDBOX_TEXT_MAX];
+
     side->settings = settings;
     apply_log_level(side); /* no thread of the role runs yet that logs */
-    if (side->actions->start(side->loop, settings) < 0) {
+    if (begin(side, settings, state) < 0) {
         role_tell(ROLE_FAILED, 0, "see the log lines above");
         side->exit_code = EXIT_TROUBLE;
         side->ends = true;
         return;
     }
     side->started = true;
-    role_tell(ROLE_READY, 0, NULL);
+    role_tell(ROLE_READY, 0, state);
 }
 
 static void settings_came(struct side *side, struct role_message *message)
@@ -135,6 +166,10 @@ static void message_came(struct side *side, struct role_message *message)
     case ROLE_DRAIN:
         if (side->started && actions->drain != NULL)
             actions->drain();
+        break;
+    case ROLE_SANDBOX:
+        if (side->started && actions->sandbox != NULL)
+            actions->sandbox((int)message->number, message->text);
         break;
     case ROLE_RELOAD_RESULT:
         if (side->started && actions->reload_result != NULL)
@@ -194,28 +229,25 @@ static int run(struct side *side)
 
 int role_main(enum role role)
 {
-    struct side side = {.role = role, .actions = actions_of[role]};
-    pthread_t guard;
-    int done_fd = thread_wake_new();
+    struct side side = {.role = role, .actions = actions_of[role], .done_fd = thread_wake_new()};
 
     log_open(role_text(role), LOG_LEVEL_INFO);
     ignore_signals();
-    if (done_fd < 0 || loop_new(&side.loop) < 0 ||
-        thread_start(&guard, "guard", guard_run, &done_fd) < 0) {
-        log_error("out of memory or threads");
+    if (side.done_fd < 0 || loop_new(&side.loop) < 0) {
+        log_error("out of memory");
         return EXIT_TROUBLE;
     }
-    prctl(PR_SET_PDEATHSIG, 0); /* from here on the guard does it, in order */
-    if (role_sandbox(role) < 0) {
+    if (privileges_drop() < 0) {
         side.exit_code = EXIT_TROUBLE;
         role_tell(ROLE_FAILED, 0, "cannot give up privileges");
     } else if (run(&side) < 0) {
         side.exit_code = EXIT_TROUBLE;
     }
-    thread_wake(done_fd);
-    thread_join(guard);
+    thread_wake(side.done_fd);
+    if (side.guarded)
+        thread_join(side.guard);
     settings_free(side.settings);
     loop_free(side.loop);
-    close(done_fd);
+    close(side.done_fd);
     return side.exit_code;
 }

@@ -26,8 +26,9 @@ enum role_message_type {
     ROLE_STOP,          /* end in order */
     ROLE_RELOAD_RESULT, /* number: 0 or an error; text: problems, a line each */
     ROLE_PORT,          /* a modem's port; text: line TAB usb id TAB why; a descriptor, or none */
+    ROLE_SANDBOX,       /* to deliver: number: a role; text: the state of its sandbox */
     /* from a role */
-    ROLE_READY,
+    ROLE_READY,  /* text: the state of its sandbox */
     ROLE_FAILED, /* text: why it cannot start; it ends */
     ROLE_PONG,
     ROLE_CALLS,         /* number: live calls */
@@ -68,12 +69,15 @@ int role_take_settings(struct settings **out, struct role_message *message);
 
 /* All on the role's main thread. Pointers that a role does not need are NULL. */
 struct role_actions {
+    /* Before the role is in its sandbox: what it may not do later. As start(). */
+    int (*prepare)(const struct settings *settings);
     /* 0 or a negative error, which was logged; then the role ends. */
     int (*start)(struct loop *loop, const struct settings *settings);
     /* New settings: 0, or a negative error, then the old ones are in force. The old ones are freed
      * after it returned 0. */
     int (*reload)(const struct settings *settings);
     void (*compose_socket)(int fd); /* fd is the action's */
+    void (*sandbox)(int role, const char *text);
     void (*reload_result)(int error, const char *text);
     void (*port)(int fd, const char *text); /* ROLE_PORT; fd is the action's, -1: none */
     void (*running)(void);

@@ -8,11 +8,13 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "smtp/dispatch.h"
 #include "spool/spool.h"
 #include "src/compose_client.h"
 #include "src/control.h"
 #include "src/role.h"
+#include "src/sandbox.h"
 
 enum { STOP_GRACE_MS = 30000, SETTLE_MS = 5000, SETTLE_LOOK_MS = 20 };
 
@@ -23,7 +25,9 @@ static struct {
     struct dispatch *dispatch;
     struct control *control;
     struct handin_settings handin;
-} self;
+    int listener; /* of the control socket, until control_start() has it */
+    char sandbox[ROLE_COUNT][SANDBOX_TEXT_MAX];
+} self = {.listener = -1};
 
 /* On dispatch's compose thread. */
 static void compose_stuck(void)
@@ -63,6 +67,13 @@ static int open_spool(const char *state_dir)
     return error;
 }
 
+static int prepare(const struct settings *settings)
+{
+    self.listener =
+        control_listen(conf_text(settings->file[SETTINGS_FAXPOST], "gateway", NULL, "run_dir"));
+    return self.listener < 0 ? self.listener : 0;
+}
+
 static int start(struct loop *loop, const struct settings *settings)
 {
     const struct conf *conf = settings->file[SETTINGS_FAXPOST];
@@ -80,11 +91,14 @@ static int start(struct loop *loop, const struct settings *settings)
         return error;
     context.spool = self.spool;
     context.handin = &self.handin;
+    context.sandbox = self.sandbox;
     error = dispatch_start(&self.dispatch, self.spool, conf, settings->file[SETTINGS_SERVERS],
                            settings->file[SETTINGS_BYPASS], &hooks);
-    if (error == 0)
-        error = control_start(&self.control, loop, conf_text(conf, "gateway", NULL, "run_dir"),
-                              &context, reload_ask);
+    if (error == 0) {
+        error = control_start(&self.control, loop, self.listener,
+                              conf_text(conf, "gateway", NULL, "run_dir"), &context, reload_ask);
+        self.listener = -1;
+    }
     if (error < 0)
         log_error("deliver cannot start: %s", error_text(error));
     return error;
@@ -110,6 +124,12 @@ static void compose_socket(int fd)
 static void reload_result(int error, const char *text)
 {
     control_reload_result(self.control, error, text);
+}
+
+static void sandbox(int role, const char *text)
+{
+    if (role >= 0 && role < ROLE_COUNT)
+        text_copy(self.sandbox[role], sizeof self.sandbox[role], text);
 }
 
 static void running(void)
@@ -155,11 +175,15 @@ static void stop(void)
     dispatch_stop(self.dispatch, STOP_GRACE_MS);
     compose_client_free(self.compose);
     spool_close(self.spool);
+    if (self.listener >= 0)
+        close(self.listener);
 }
 
 const struct role_actions role_deliver_actions = {
+    .prepare = prepare,
     .start = start,
     .reload = reload,
+    .sandbox = sandbox,
     .compose_socket = compose_socket,
     .reload_result = reload_result,
     .running = running,

@@ -191,6 +191,7 @@ const char *settings_restart_reason(const struct settings *old, const struct set
     } fixed[] = {
         {"state_dir", "[gateway] state_dir cannot change while faxpostd runs: restart it"},
         {"run_dir", "[gateway] run_dir cannot change while faxpostd runs: restart it"},
+        {"sandbox", "[gateway] sandbox cannot change while faxpostd runs: restart it"},
         {"user", "[gateway] user cannot change while faxpostd runs: restart it"},
     };
     size_t i;

@@ -27,6 +27,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "src/child.h"
 #include "src/ports.h"
 #include "src/role.h"
@@ -65,6 +66,7 @@ struct supervisor {
     int64_t watchdog_at_ms;
     int64_t ping_at_ms;
     int64_t calls;
+    bool deliver_anew; /* within a reload */
     int exit_code;
 };
 
@@ -167,14 +169,26 @@ static int settings_reload(struct supervisor *s, struct buffer *problems)
         settings_free(new);
         return ERROR_STATE;
     }
+    s->deliver_anew = !sandbox_covers(ROLE_DELIVER, s->settings, new);
     settings_free(s->settings);
     s->settings = new;
     log_open("supervisor", (enum log_level)conf_choice(new->file[SETTINGS_FAXPOST], "gateway", NULL,
                                                        "log_level"));
     for (i = 0; i < ROLE_COUNT; i++)
-        if (s->child[i].state == CHILD_READY)
+        if (s->child[i].state == CHILD_READY && (i != ROLE_DELIVER || !s->deliver_anew))
             give_settings(s, &s->child[i]);
     return 0;
+}
+
+/* No sandbox can be widened: where new settings name a program, or a file in another folder,
+ * deliver begins anew with them. */
+static void deliver_restart(struct supervisor *s)
+{
+    s->deliver_anew = false;
+    if (s->child[ROLE_DELIVER].state != CHILD_READY)
+        return;
+    log_info("role is started again role=deliver: the new settings need another sandbox");
+    role_stop(s, ROLE_DELIVER, DELIVER_STOP_MS);
 }
 
 /* asked: the operator waits for the outcome at the control socket. */
@@ -198,13 +212,30 @@ static void reload(struct supervisor *s, bool asked)
     if (asked && deliver->channel >= 0)
         role_send(deliver->channel, ROLE_RELOAD_RESULT, error, buffer_string(&problems), NULL, 0);
     buffer_free(&problems);
+    if (s->deliver_anew)
+        deliver_restart(s);
 }
 
 /* ---- phases --------------------------------------------------------------------------------- */
 
+/* One line for all roles: what this kernel lacks it lacks for each of them. */
+static void warn_of_sandbox(const struct supervisor *s)
+{
+    int i;
+
+    for (i = 0; i < ROLE_COUNT; i++) {
+        if (strncmp(s->child[i].sandbox, SANDBOX_WHOLE, strlen(SANDBOX_WHOLE)) == 0)
+            continue;
+        log_warning("the sandbox of the roles is %s; faxpost status shows each",
+                    LOG_ESCAPED(s->child[i].sandbox));
+        return;
+    }
+}
+
 static void all_ready(struct supervisor *s)
 {
     s->phase = PHASE_RUNNING;
+    warn_of_sandbox(s);
     log_info("started pid=%d state_dir=%s", (int)getpid(),
              conf_text(s->settings->file[SETTINGS_FAXPOST], "gateway", NULL, "state_dir"));
     role_say(s, ROLE_DELIVER, ROLE_RUNNING);
@@ -312,14 +343,31 @@ static void start_failed(struct supervisor *s, const struct child *child)
     phase_next(s);
 }
 
-static void child_is_ready(struct supervisor *s, struct child *child)
+/* deliver answers faxpost status: it gets to know what the others' sandboxes are like. */
+static void tell_sandbox(struct supervisor *s, const struct child *ready)
+{
+    const struct child *deliver = &s->child[ROLE_DELIVER];
+    int i;
+
+    for (i = 0; deliver->state == CHILD_READY && i < ROLE_COUNT; i++) {
+        const struct child *child = &s->child[i];
+
+        if (child->state == CHILD_READY && (child == ready || ready == deliver))
+            role_send(deliver->channel, ROLE_SANDBOX, child->role, child->sandbox, NULL, 0);
+    }
+}
+
+static void child_is_ready(struct supervisor *s, struct child *child, const char *sandbox)
 {
     int i;
 
     if (child->state != CHILD_STARTING)
         return;
     child->state = CHILD_READY;
-    log_info("role ready role=%s pid=%d", role_text(child->role), (int)child->pid);
+    text_copy(child->sandbox, sizeof child->sandbox, sandbox);
+    log_info("role ready role=%s pid=%d sandbox=%s", role_text(child->role), (int)child->pid,
+             LOG_ESCAPED(child->sandbox));
+    tell_sandbox(s, child);
     if (child->role == ROLE_DELIVER && s->phase != PHASE_STARTING)
         role_say(s, ROLE_DELIVER, ROLE_RUNNING);
     if (child->role != ROLE_RECEIVE)
@@ -338,7 +386,7 @@ static void message_came(struct supervisor *s, struct child *child, struct role_
     while (message->fd_count > 0) /* none are expected from a role */
         close(message->fd[--message->fd_count]);
     switch (message->type) {
-    case ROLE_READY: child_is_ready(s, child); break;
+    case ROLE_READY: child_is_ready(s, child, message->text); break;
     case ROLE_FAILED:
         log_error("role failed role=%s why=%s", role_text(child->role), LOG_ESCAPED(message->text));
         break;
