@@ -25,6 +25,11 @@ int64_t clock_monotonic_ms(void)
     return read_ms(CLOCK_MONOTONIC);
 }
 
+int64_t clock_boot_ms(void)
+{
+    return read_ms(CLOCK_BOOTTIME);
+}
+
 char *clock_text(char *out, int64_t wall_ms)
 {
     time_t seconds = (time_t)(wall_ms / 1000);

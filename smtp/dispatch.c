@@ -42,7 +42,7 @@ struct dispatch {
     atomic_bool look; /* into incoming/, at once */
     pthread_t thread;
     bool thread_started;
-    int64_t claim_again_ms; /* the dispatcher's own */
+    int64_t claim_again_ms, offset_ms; /* the dispatcher's own */
 };
 
 /* ---- the dispatcher ---------------------------------------------------------------------------
@@ -76,6 +76,16 @@ static int new_jobs(struct job **jobs, int most)
     return count;
 }
 
+/* Before a claim, so that what is claimed has an age by the clock as it is now. */
+static void look_at_clock(struct dispatch *dispatch)
+{
+    int64_t wall_ms = clock_wall_ms();
+    int64_t boot_ms = clock_boot_ms();
+
+    if (spool_clock_look(dispatch->engine.spool, wall_ms, boot_ms) >= 0)
+        dispatch->offset_ms = wall_ms - boot_ms;
+}
+
 /* Gives the number claimed. */
 static int claim(struct dispatch *dispatch, struct spool_delivery *claimed)
 {
@@ -96,8 +106,10 @@ static int claim(struct dispatch *dispatch, struct spool_delivery *claimed)
         dispatch->claim_again_ms = clock_monotonic_ms() + CLAIM_AGAIN_MS;
         count = 0;
     }
-    for (i = 0; i < count; i++)
+    for (i = 0; i < count; i++) {
         jobs[i]->delivery = claimed[i];
+        jobs[i]->offset_ms = dispatch->offset_ms;
+    }
     pool_push(dispatch->pool, jobs, count);
     for (i = count; i < most; i++)
         worker_free(jobs[i]);
@@ -144,6 +156,7 @@ static void *run(void *arg)
                 take_over(dispatch);
                 scan_ms = clock_monotonic_ms();
             }
+            look_at_clock(dispatch);
             house_keep(dispatch->house);
             if (claim(dispatch, claimed) == CLAIM_MOST)
                 continue;
@@ -276,6 +289,7 @@ int dispatch_start(struct dispatch **out, struct spool *spool, const struct conf
         return ERROR_MEMORY;
     dispatch->inotify_fd = dispatch->engine.wake_fd = dispatch->engine.stop_fd = -1;
     dispatch->engine.spool = spool;
+    dispatch->offset_ms = clock_wall_ms() - clock_boot_ms();
     pthread_mutex_init(&dispatch->engine.lock, NULL);
     error = submit_prepare();
     if (error == 0)

@@ -250,6 +250,14 @@ static void log_step(const struct job *job, const struct policy_result *step)
              due, step->passed, step->reason);
 }
 
+/* The spool shifts its times when the clock is set; a job in hand has those of before. */
+static int64_t clock_shift_ms(const struct job *job)
+{
+    int64_t shift_ms = clock_wall_ms() - clock_boot_ms() - job->offset_ms;
+
+    return shift_ms > CLOCK_JUMP_MS || shift_ms < -CLOCK_JUMP_MS ? shift_ms : 0;
+}
+
 void turn_ask(struct engine *engine, struct job *job, enum policy_event event, const char *server,
               enum failure_class class)
 {
@@ -261,7 +269,7 @@ void turn_ask(struct engine *engine, struct job *job, enum policy_event event, c
         .health = health,
         .had_servers = job->tables->had_servers,
         .memory = &memory,
-        .created_ms = job->delivery.created_ms,
+        .created_ms = job->delivery.created_ms + clock_shift_ms(job),
         .now_ms = clock_wall_ms(),
         .forced = event == POLICY_BEGIN && is_forced(engine, job, &memory),
         .event = event,

@@ -71,6 +71,7 @@ struct job {
     struct bypass_answer bypass; /* of this turn, where bypass_known */
     bool bypass_known;
     int64_t turn_ms;                 /* monotonic: when a worker took it up */
+    int64_t offset_ms;               /* wall less boot clock, when it was claimed */
     bool over;                       /* the turn was recorded */
     bool fresh;                      /* nothing was tried before this turn */
     char waits_for[SERVER_NAME_MAX]; /* parked until this server has room */

@@ -93,6 +93,12 @@ int db_hold(struct db *db, const char *fax_id, bool hold, int64_t now_ms);
 int db_wake_beyond(struct db *db, int64_t now_ms, int64_t beyond_ms);
 int db_next_due(struct db *db, int64_t *out_ms);
 
+/* The wall time at which an owner last lived, 0: unknown; and what was made up to made_ms moved by
+ * shift_ms: the age of open deliveries, and with waits their due times and the time of faxes. */
+int db_alive_get(struct db *db, int64_t *out_ms);
+int db_alive_set(struct db *db, int64_t now_ms);
+int db_clock_shift(struct db *db, int64_t shift_ms, int64_t made_ms, bool waits);
+
 int db_attempt_insert(struct db *db, const struct spool_attempt *attempt);
 int db_attempt_list(struct db *db, int64_t after, const char *fax_id, const char *server,
                     struct spool_attempt *out, int most);

@@ -327,6 +327,47 @@ int db_next_due(struct db *db, int64_t *out_ms)
     return 0;
 }
 
+/* ---- the clock ---------------------------------------------------------------------------------
+ */
+
+int db_alive_get(struct db *db, int64_t *out_ms)
+{
+    struct sqlite3_stmt *statement = db_fetch(db, Q_ALIVE_GET);
+    int got = db_next_row(db, statement);
+
+    if (got < 0)
+        return got;
+    *out_ms = got > 0 ? db_column_number(statement, 0) : 0;
+    if (got > 0)
+        db_reset(statement);
+    return 0;
+}
+
+int db_alive_set(struct db *db, int64_t now_ms)
+{
+    struct sqlite3_stmt *statement = db_fetch(db, Q_ALIVE_SET);
+
+    db_bind_number(db, statement, 1, now_ms);
+    return db_change(db, statement);
+}
+
+int db_clock_shift(struct db *db, int64_t shift_ms, int64_t made_ms, bool waits)
+{
+    struct sqlite3_stmt *statement = db_fetch(db, Q_CLOCK_DELIVERIES);
+    int changed;
+
+    db_bind_number(db, statement, 1, shift_ms);
+    db_bind_number(db, statement, 2, waits);
+    db_bind_number(db, statement, 3, made_ms);
+    changed = db_change(db, statement);
+    if (changed < 0 || !waits)
+        return changed;
+    statement = db_fetch(db, Q_CLOCK_FAXES);
+    db_bind_number(db, statement, 1, shift_ms);
+    db_bind_number(db, statement, 2, made_ms);
+    return db_change(db, statement);
+}
+
 /* ---- the transmission log ----------------------------------------------------------------------
  */
 

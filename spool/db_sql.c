@@ -191,6 +191,14 @@ const char *const db_queries[Q_COUNT] = {
                   " AND (state = 'held' OR (state = 'sending' AND wish = 'hold'))",
     [Q_SET_BYPASS] = "UPDATE delivery SET bypass = $1 WHERE fax_id = $2 AND state <> 'done'",
     [Q_WAKE_BEYOND] = "UPDATE delivery SET due_ms = $1 WHERE state = 'due' AND due_ms > $2",
+    [Q_ALIVE_GET] = "SELECT value FROM counter WHERE name = 'alive'",
+    [Q_ALIVE_SET] = "INSERT INTO counter (name, value) VALUES ('alive', $1)"
+                    " ON CONFLICT (name) DO UPDATE SET value = $1",
+    [Q_CLOCK_DELIVERIES] =
+        "UPDATE delivery SET created_ms = created_ms + $1,"
+        " due_ms = CASE WHEN $2 = 1 OR due_ms = created_ms THEN due_ms + $1 ELSE due_ms END"
+        " WHERE state IN ('due', 'sending', 'held') AND created_ms <= $3",
+    [Q_CLOCK_FAXES] = "UPDATE fax SET taken_ms = taken_ms + $1 WHERE taken_ms <= $2",
     [Q_NEXT_DUE] = "SELECT (SELECT MIN(due_ms) FROM delivery WHERE state = 'due'),"
                    " (SELECT MIN(lease_ms) FROM delivery WHERE state = 'sending')",
 

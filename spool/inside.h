@@ -31,6 +31,10 @@ struct spool {
     pthread_mutex_t read_lock; /* reader */
     struct db *reader;
 
+    /* Of the thread that calls spool_clock_look(). */
+    int64_t clock_offset_ms; /* wall less boot, when it was looked at last */
+    int64_t alive_ms;        /* wall, as it was recorded last; 0: not yet */
+
     pthread_mutex_t folders_lock; /* whoever makes or removes folders below fax/, and complaints */
     struct {
         char name[INCOMING_NAME_MAX];

@@ -115,6 +115,12 @@ static bool name_is_unborn(const char *name)
     return fax_id_is_valid(id);
 }
 
+/* How long ago, by a clock that may have been set back since: then it is as old as can be. */
+static int64_t age_ms(int64_t changed_ms, int64_t now_ms)
+{
+    return changed_ms > now_ms + CLOCK_JUMP_MS ? INT64_MAX : now_ms - changed_ms;
+}
+
 void scan_remove_unborn(int incoming_fd, int64_t now_ms)
 {
     DIR *dir = scan_names(incoming_fd);
@@ -127,7 +133,7 @@ void scan_remove_unborn(int incoming_fd, int64_t now_ms)
     while ((entry = readdir(dir)) != NULL) {
         if (!name_is_unborn(entry->d_name) ||
             scan_changed_ms(incoming_fd, entry->d_name, &changed_ms) < 0 ||
-            now_ms - changed_ms < UNBORN_AGE_MS)
+            age_ms(changed_ms, now_ms) < UNBORN_AGE_MS)
             continue;
         fd = scan_open_ended(incoming_fd, entry->d_name);
         if (fd < 0)
@@ -165,10 +171,11 @@ static bool is_live(int incoming_fd, const char *name)
     return fd == ERROR_BUSY;
 }
 
-int spool_incoming_stale(struct spool *spool, int64_t age_ms, char *out, size_t size)
+int spool_incoming_stale(struct spool *spool, int64_t least_ms, char *out, size_t size)
 {
     char oldest[INCOMING_NAME_MAX] = "";
-    int64_t oldest_ms = clock_wall_ms() - age_ms;
+    int64_t now_ms = clock_wall_ms();
+    int64_t oldest_ms = least_ms;
     int64_t changed_ms = 0;
     bool found = false;
     DIR *dir = scan_names(spool->incoming_fd);
@@ -179,9 +186,9 @@ int spool_incoming_stale(struct spool *spool, int64_t age_ms, char *out, size_t 
     while ((entry = readdir(dir)) != NULL) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
             scan_changed_ms(spool->incoming_fd, entry->d_name, &changed_ms) < 0 ||
-            changed_ms > oldest_ms || is_live(spool->incoming_fd, entry->d_name))
+            age_ms(changed_ms, now_ms) < oldest_ms || is_live(spool->incoming_fd, entry->d_name))
             continue;
-        oldest_ms = changed_ms;
+        oldest_ms = age_ms(changed_ms, now_ms);
         found = true;
         text_copy(oldest, sizeof oldest, entry->d_name);
     }

@@ -248,6 +248,13 @@ int spool_wake_all(struct spool *spool, int64_t now_ms);
  * was set back since. */
 int spool_wake_beyond(struct spool *spool, int64_t now_ms, int64_t beyond_ms);
 
+/* Looks at the wall clock beside one that never jumps (clock_boot_ms()); the one thread that claims
+ * calls it before each claim. Where the wall clock was set, the times of all open deliveries and of
+ * the faxes go along with it: what has an hour left to wait, or a day until it expires, has that
+ * still. Nor does the time count for the age in which no owner lived, beyond an hour. 1: something
+ * was shifted. */
+int spool_clock_look(struct spool *spool, int64_t wall_ms, int64_t boot_ms);
+
 int spool_delivery_list(struct spool *spool, const char *fax_id, struct spool_delivery *out,
                         int most);
 
