@@ -70,6 +70,13 @@ struct line {
 /* ---- from other threads ------------------------------------------------------------------------
  */
 
+/* The reference that came with it; events of our own have no channel. */
+static void event_done(const struct event *event)
+{
+    if (event->channel != NULL)
+        call_unref(&event->channel->call);
+}
+
 static void event_post(struct line_sip *lines, const struct event *event)
 {
     int rc = mailbox_post(lines->events, event);
@@ -79,7 +86,7 @@ static void event_post(struct line_sip *lines, const struct event *event)
     log_alert("SIP thread cannot be told kind=%d: %s; restart faxpostd", event->kind,
               error_text(rc));
     receive_settings_free(event->settings);
-    call_unref(&event->channel->call);
+    event_done(event);
 }
 
 void line_sip_post(struct line_sip *lines, enum line_event kind, struct channel *channel, int error)
@@ -379,13 +386,6 @@ static void lines_hang_up(struct line_sip *lines)
     lines->is_draining = true;
     for (struct line *line = lines->lines; line != NULL; line = line->next)
         line_calls_hang_up(&line->calls);
-}
-
-/* The reference that came with it; events of our own have no channel. */
-static void event_done(const struct event *event)
-{
-    if (event->channel != NULL)
-        call_unref(&event->channel->call);
 }
 
 static void event_take(struct line_sip *lines, const struct event *event)
