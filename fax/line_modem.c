@@ -138,6 +138,16 @@ void line_modems_port(struct line_modems *lines, const char *name, int fd, const
         close(fd);
 }
 
+size_t line_modems_text(struct line_modems *lines, char *out, size_t size)
+{
+    size_t length = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < lines->count; i++)
+        length += modem_thread_text(lines->threads[i], out + length, size - length);
+    return length;
+}
+
 void line_modems_drain(struct line_modems *lines)
 {
     for (size_t i = 0; i < lines->count; i++)

@@ -30,6 +30,9 @@ int line_modems_reload(struct line_modems *lines, const struct receive_settings 
 void line_modems_port(struct line_modems *lines, const char *name, int fd, const char *usb_id,
                       const char *why);
 
+/* How they are, as in receive_lines_text(). Characters written. */
+size_t line_modems_text(struct line_modems *lines, char *out, size_t size);
+
 /* No new calls are answered. */
 void line_modems_drain(struct line_modems *lines);
 

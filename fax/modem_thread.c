@@ -28,6 +28,7 @@ enum {
     HANG_UPS = 2,
     HANG_UP_OK_MS = 3000,
     DTR_LOW_MS = 1000,
+    SHOWN_MAX = CALL_NAME_MAX + SERIAL_PATH_MAX + SERIAL_WHY_MAX,
 };
 
 enum state { WAITING, IDLE, OPENING, CALL, HANGING_UP, HUNG_UP };
@@ -41,6 +42,9 @@ struct modem_thread {
     pthread_t id;
 
     atomic_bool has_ended;
+
+    pthread_mutex_t lock; /* of shown */
+    char shown[SHOWN_MAX];
 
     /* The thread's. */
     struct modem_line *line;
@@ -424,6 +428,59 @@ static void time_passed(struct modem_thread *thread)
     }
 }
 
+/* ---- what people are shown ---------------------------------------------------------------------
+ */
+
+static void show_text(const struct modem_thread *thread, char out[SHOWN_MAX])
+{
+    const struct modem_port *port = &thread->port;
+    const char *state = "ready";
+    const char *words = "";
+
+    if (thread->call != NULL) {
+        state = "call";
+        words = thread->call->call.fax_id;
+    } else if (!port->was_ready) {
+        state = port->trouble[0] != '\0' ? "DOWN" : "set-up";
+        words = port->trouble;
+    } else {
+        const struct modem_found *found = modem_port_found(port);
+
+        words = found->product[0] != '\0' ? found->product : found->model->name;
+    }
+    snprintf(out, SHOWN_MAX, "line\t%s\t%s\tmodem %s %s\n", thread->name, state,
+             thread->line->line.device, words);
+}
+
+static void show(struct modem_thread *thread)
+{
+    const struct receive_hooks *hooks = &thread->shared->hooks;
+    char text[SHOWN_MAX] = "";
+    bool is_new;
+
+    show_text(thread, text);
+    pthread_mutex_lock(&thread->lock);
+    is_new = strcmp(text, thread->shown) != 0;
+    memcpy(thread->shown, text, sizeof text);
+    pthread_mutex_unlock(&thread->lock);
+    if (is_new && hooks->lines_changed != NULL)
+        hooks->lines_changed(hooks->user);
+}
+
+size_t modem_thread_text(struct modem_thread *thread, char *out, size_t size)
+{
+    size_t length;
+
+    pthread_mutex_lock(&thread->lock);
+    length = strlen(thread->shown);
+    if (length < size)
+        memcpy(out, thread->shown, length + 1);
+    else
+        length = 0;
+    pthread_mutex_unlock(&thread->lock);
+    return length;
+}
+
 /* ---- the thread --------------------------------------------------------------------------------
  */
 
@@ -476,6 +533,7 @@ static void *run(void *arg)
         time_passed(thread);
         if (modem_port_flush(&thread->port) < 0)
             port_lost(thread);
+        show(thread);
     }
     modem_port_close(&thread->port);
     atomic_store(&thread->has_ended, true);
@@ -501,6 +559,7 @@ static void thread_free(struct modem_thread *thread)
             modem_line_free(message.settings);
     }
     mailbox_free(thread->mailbox);
+    pthread_mutex_destroy(&thread->lock);
     if (thread->wake_fd >= 0)
         close(thread->wake_fd);
     modem_line_free(thread->next_line);
@@ -519,6 +578,7 @@ int modem_thread_start(struct modem_thread **out, struct call_shared *shared,
         modem_line_free(line);
         return ERROR_MEMORY;
     }
+    pthread_mutex_init(&thread->lock, NULL);
     thread->shared = shared;
     thread->line = line;
     text_copy(thread->name, sizeof thread->name, line->line.name);

@@ -24,6 +24,9 @@ int modem_thread_start(struct modem_thread **out, struct call_shared *shared,
 /* Constant. */
 const char *modem_thread_name(const struct modem_thread *thread);
 
+/* "line" TAB name TAB state TAB words LF; nothing when it does not fit. Characters written. */
+size_t modem_thread_text(struct modem_thread *thread, char *out, size_t size);
+
 void modem_thread_port(struct modem_thread *thread, int fd, const char *usb_id, const char *why);
 void modem_thread_reload(struct modem_thread *thread, struct modem_line *line);
 void modem_thread_drain(struct modem_thread *thread);

@@ -5,6 +5,7 @@
 #include "fax/receive.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -16,12 +17,13 @@
 #include "fax/line_modem.h"
 #include "fax/line_sip.h"
 
-enum { PATIENCE_MS = 10000 };
+enum { PATIENCE_MS = 10000, SIP_TEXT_MAX = 2048 };
 
 struct receive {
     struct call_shared shared;
     struct line_modems *modems;
-    char *state_dir; /* as at the start: a folder is not changed under live calls */
+    char *state_dir;             /* as at the start: a folder is not changed under live calls */
+    char sip_text[SIP_TEXT_MAX]; /* for receive_lines_text() */
 };
 
 /* A live call has about five files open: its socket, the library's page file, its folder. */
@@ -60,6 +62,28 @@ static void receive_free(struct receive *receive)
     pthread_mutex_destroy(&receive->shared.lock);
     free(receive->state_dir);
     free(receive);
+}
+
+/* The lines that are SIP's, as wanted; what could not be opened at a reload is in the log. */
+static void sip_text(struct receive *receive, const struct receive_settings *settings)
+{
+    size_t length = 0;
+
+    receive->sip_text[0] = '\0';
+    for (size_t i = 0; i < settings->line_count; i++) {
+        const struct line_settings *line = &settings->lines[i];
+        char address[NET_TEXT_MAX];
+        int n =
+            snprintf(receive->sip_text + length, SIP_TEXT_MAX - length,
+                     "line\t%s\topen\tSIP %s%s%s\n", line->name, net_text(address, &line->listen),
+                     line->udp ? " udp" : "", line->tcp ? " tcp" : "");
+
+        if (n < 0 || (size_t)n >= SIP_TEXT_MAX - length) {
+            receive->sip_text[length] = '\0';
+            return;
+        }
+        length += (size_t)n;
+    }
 }
 
 static void models_problem(void *user, const char *file, int line, const char *what)
@@ -105,6 +129,7 @@ int receive_start(struct receive **out, const struct conf *conf, const struct co
     if (rc != 0)
         goto out;
     allow_files(settings);
+    sip_text(receive, settings);
     receive->state_dir = strdup(settings->state_dir);
     receive->shared.state_dir = receive->state_dir;
     rc = receive->state_dir == NULL ? ERROR_MEMORY : workers_and_media_start(receive, settings);
@@ -136,6 +161,7 @@ void receive_reload(struct receive *receive, const struct conf *conf, const stru
     }
     if (strcmp(settings->state_dir, receive->state_dir) != 0)
         log_warning("[gateway] state_dir takes effect at the next start of faxpostd");
+    sip_text(receive, settings);
     (void)line_modems_reload(receive->modems, settings, models); /* logged, line by line */
     modem_models_unref(models);
     line_sip_reload(receive->shared.lines, settings);
@@ -145,6 +171,14 @@ void receive_port(struct receive *receive, const char *line, int fd, const char 
                   const char *why)
 {
     line_modems_port(receive->modems, line, fd, usb_id, why);
+}
+
+void receive_lines_text(struct receive *receive, char *out, size_t size)
+{
+    size_t length = line_modems_text(receive->modems, out, size);
+
+    if (strlen(receive->sip_text) < size - length)
+        memcpy(out + length, receive->sip_text, strlen(receive->sip_text) + 1);
 }
 
 void receive_drain(struct receive *receive)

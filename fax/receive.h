@@ -11,6 +11,8 @@
 #ifndef FAXPOST_FAX_RECEIVE_H
 #define FAXPOST_FAX_RECEIVE_H
 
+#include <stddef.h>
+
 #include "base/conf.h"
 
 struct receive;
@@ -20,6 +22,8 @@ struct receive_hooks {
     /* The number of live calls changed. On any thread of receive: set a flag or write an eventfd,
      * nothing more. NULL: not wanted. */
     void (*calls_changed)(void *user, int calls);
+    /* receive_lines_text() says something new. As above. */
+    void (*lines_changed)(void *user);
     /* A modem line wants its port, which this process may not open: receive_port() is the answer.
      * And it has closed it. On any thread. NULL: there are no ports. */
     void (*port_wanted)(void *user, const char *line);
@@ -47,6 +51,10 @@ void receive_drain(struct receive *receive);
 
 /* Calls that are not over, including the last writing of their files. From any thread. */
 int receive_calls(const struct receive *receive);
+
+/* How the lines are, a line each: "line" TAB name TAB state TAB words LF. What finds no room is
+ * left out. */
+void receive_lines_text(struct receive *receive, char *out, size_t size);
 
 /* Ends all calls in order (pages that were confirmed stay, BYE is sent, call.ini is final), joins
  * all threads and frees. NULL is fine. */

@@ -40,6 +40,7 @@ struct child {
     int backoff_ms;
     int starts;
     char sandbox[SANDBOX_TEXT_MAX]; /* its state, in the role's words */
+    char *notes;                    /* as it told last; NULL: nothing */
 };
 
 /* Starts the process; channel and pid are set, state is CHILD_STARTING. Logged. */

@@ -41,27 +41,35 @@ static void print_counts(const json_t *reply)
                json_is_true(json_object_get(workers, "draining")) ? ", draining" : "");
 }
 
-/* One line where all roles say the same. */
-static void print_sandbox(const json_t *roles)
+static bool is_kind(const json_t *note, const char *kind)
 {
-    const char *first = NULL;
-    const char *name;
-    json_t *state;
-    bool same = true;
+    return strcmp(member_text(note, "kind"), kind) == 0;
+}
 
-    json_object_foreach((json_t *)roles, name, state)
+/* One line where all roles say the same. */
+static void print_sandbox(const json_t *notes)
+{
+    char line[CELL_MAX];
+    const char *first = NULL;
+    const json_t *note;
+    bool is_same = true;
+    size_t i;
+
+    json_array_foreach(notes, i, note)
     {
+        if (!is_kind(note, "sandbox"))
+            continue;
         if (first == NULL)
-            first = json_string_value(state);
-        same = same && json_is_string(state) && strcmp(first, json_string_value(state)) == 0;
+            first = member_text(note, "state");
+        is_same = is_same && strcmp(first, member_text(note, "state")) == 0;
     }
-    if (first != NULL && same)
-        printf("sandbox     %s\n", line_of((char[CELL_MAX]){0}, first));
-    json_object_foreach((json_t *)roles, name, state)
+    if (first != NULL && is_same)
+        printf("sandbox     %s\n", line_of(line, first));
+    json_array_foreach(notes, i, note)
     {
-        if (!same && json_is_string(state))
-            printf("sandbox     %s: %s\n", name,
-                   line_of((char[CELL_MAX]){0}, json_string_value(state)));
+        if (!is_same && is_kind(note, "sandbox"))
+            printf("sandbox     %s: %s\n", member_text(note, "name"),
+                   line_of(line, member_text(note, "state")));
     }
 }
 
@@ -105,6 +113,30 @@ static void print_calls(const json_t *calls)
         print_cell(number, -5);
         print_page(call);
         printf("%s\n", line_of((char[CELL_MAX]){0}, member_text(call, "media")));
+    }
+}
+
+static void print_lines(const json_t *notes)
+{
+    const json_t *note;
+    bool any = false;
+    size_t i;
+
+    json_array_foreach(notes, i, note)
+    {
+        if (!is_kind(note, "line"))
+            continue;
+        if (!any) {
+            printf("\n");
+            print_cell("LINE", 12);
+            print_cell("STATE", 12);
+            printf("\n");
+        }
+        any = true;
+        print_cell(member_text(note, "name"), 12);
+        print_cell(member_text(note, "state"), 12);
+        print_clean(stdout, member_text(note, "text"));
+        printf("\n");
     }
 }
 
@@ -167,8 +199,9 @@ static void print_status(const json_t *reply)
     else
         printf("faxpostd is not running; spool in %s\n", clean(member_text(reply, "state_dir")));
     print_counts(reply);
-    print_sandbox(json_object_get(reply, "sandbox"));
+    print_sandbox(json_object_get(reply, "notes"));
     print_calls(json_object_get(reply, "calls"));
+    print_lines(json_object_get(reply, "notes"));
     print_servers(reply);
     print_alarms(json_object_get(reply, "alarms"));
     fflush(stdout);

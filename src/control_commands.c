@@ -144,14 +144,14 @@ static json_t *live_calls(struct spool *spool)
     return array;
 }
 
-static json_t *sandboxes(const struct control_context *context)
+static json_t *notes_of(const struct control_context *context)
 {
-    json_t *object = json_object();
-    int i;
+    json_t *array = json_array();
+    const char *text;
 
-    for (i = 0; i < ROLE_COUNT; i++)
-        json_object_set_new(object, role_text((enum role)i), json_text(context->sandbox[i]));
-    return object;
+    for (int role = 0; (text = context->notes(context->user, role)) != NULL; role++)
+        json_notes_add(array, text);
+    return array;
 }
 
 static json_t *command_status(const struct control_context *context, const json_t *request)
@@ -167,8 +167,8 @@ static json_t *command_status(const struct control_context *context, const json_
     json_object_set_new(reply, "calls", live_calls(context->spool));
     if (spool_count(context->spool, &counts) == 0)
         json_object_set_new(reply, "counts", json_counts(&counts));
-    if (context->sandbox != NULL)
-        json_object_set_new(reply, "sandbox", sandboxes(context));
+    if (context->notes != NULL)
+        json_object_set_new(reply, "notes", notes_of(context));
     if (context->status != NULL) {
         struct dispatch_status *status = calloc(1, sizeof *status);
         json_t *more;

@@ -26,7 +26,6 @@
 #include "smtp/dispatch.h"
 #include "smtp/handin.h"
 #include "spool/spool.h"
-#include "src/sandbox.h"
 
 enum { CONTROL_LIST_MAX = 1000, CONTROL_CALLS_MAX = 2000, CONTROL_SEARCH_MAX = 20000 };
 
@@ -36,10 +35,10 @@ struct control_context {
     int message_fd; /* that came with the request; 0 or less: none */
     /* NULL where no daemon runs */
     void (*status)(void *user, struct dispatch_status *out);
+    const char *(*notes)(void *user, int role); /* of the i-th role (ROLE_NOTES); NULL: no more */
     void (*kick)(void *user);
     void *user;
-    const struct handin_settings *handin;    /* for send */
-    const char (*sandbox)[SANDBOX_TEXT_MAX]; /* state of each role's */
+    const struct handin_settings *handin; /* for send */
 };
 
 /* The reply to a request, the caller's; never NULL but without memory. */

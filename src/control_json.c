@@ -197,6 +197,34 @@ static json_t *json_alarms(const struct dispatch_status *status)
     return alarms;
 }
 
+void json_notes_add(json_t *array, const char *text)
+{
+    static const char *const keys[] = {"kind", "name", "state", "text"};
+    size_t part = 0;
+    json_t *note = NULL;
+
+    while (*text != '\0') {
+        char word[1024];
+        size_t length = strcspn(text, "\t\n");
+
+        snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1),
+                 text);
+        if (note == NULL)
+            note = json_object();
+        if (part < sizeof keys / sizeof keys[0])
+            json_object_set_new(note, keys[part++], json_text(word));
+        text += length;
+        if (*text != '\t') {
+            json_array_append_new(array, note);
+            note = NULL;
+            part = 0;
+        }
+        if (*text != '\0')
+            text++;
+    }
+    json_decref(note);
+}
+
 json_t *json_dispatch(const struct dispatch_status *status)
 {
     json_t *object = json_object();

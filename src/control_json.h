@@ -21,6 +21,9 @@ json_t *json_fax(const struct spool_fax *fax);
 json_t *json_delivery(const struct spool_delivery *delivery);
 json_t *json_attempt(const struct spool_attempt *attempt);
 json_t *json_counts(const struct spool_counts *counts);
+/* Adds what a role says of itself (ROLE_NOTES): {"kind", "name", "state", "text"} for each line. */
+void json_notes_add(json_t *array, const char *text);
+
 json_t *json_dispatch(const struct dispatch_status *status);
 
 #endif

@@ -167,13 +167,14 @@ static void message_came(struct side *side, struct role_message *message)
         if (side->started && actions->drain != NULL)
             actions->drain();
         break;
-    case ROLE_SANDBOX:
-        if (side->started && actions->sandbox != NULL)
-            actions->sandbox((int)message->number, message->text);
-        break;
     case ROLE_RELOAD_RESULT:
         if (side->started && actions->reload_result != NULL)
             actions->reload_result((int)message->number, message->text);
+        break;
+    case ROLE_NOTES_OF:
+        if (side->started && actions->notes != NULL && message->number >= 0 &&
+            message->number < ROLE_COUNT)
+            actions->notes((enum role)message->number, message->text);
         break;
     case ROLE_PORT:
         if (message->fd_count <= 1 && side->started && actions->port != NULL) {

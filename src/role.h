@@ -25,8 +25,8 @@ enum role_message_type {
     ROLE_DRAIN,         /* take nothing new */
     ROLE_STOP,          /* end in order */
     ROLE_RELOAD_RESULT, /* number: 0 or an error; text: problems, a line each */
+    ROLE_NOTES_OF,      /* number: enum role; text: its notes, for deliver to show */
     ROLE_PORT,          /* a modem's port; text: line TAB usb id TAB why; a descriptor, or none */
-    ROLE_SANDBOX,       /* to deliver: number: a role; text: the state of its sandbox */
     /* from a role */
     ROLE_READY,  /* text: the state of its sandbox */
     ROLE_FAILED, /* text: why it cannot start; it ends */
@@ -36,6 +36,8 @@ enum role_message_type {
     ROLE_REFUSED,       /* text: why they are not */
     ROLE_RELOAD,        /* the operator asks for a reload */
     ROLE_COMPOSE_STUCK, /* compose does not answer: give deliver a new one */
+    ROLE_NOTES,         /* text: what `faxpost status` shows of the role, a line each:
+                           KIND TAB NAME TAB STATE TAB words. All of it, each time it changes. */
     ROLE_PORT_WANTED,   /* text: name of a modem line */
     ROLE_PORT_CLOSED,   /* the same */
     ROLE_MESSAGE_TYPES,
@@ -77,9 +79,9 @@ struct role_actions {
      * after it returned 0. */
     int (*reload)(const struct settings *settings);
     void (*compose_socket)(int fd); /* fd is the action's */
-    void (*sandbox)(int role, const char *text);
     void (*reload_result)(int error, const char *text);
-    void (*port)(int fd, const char *text); /* ROLE_PORT; fd is the action's, -1: none */
+    void (*notes)(enum role role, const char *text); /* of any role; "" when it is down */
+    void (*port)(int fd, const char *text);          /* ROLE_PORT; fd is the action's, -1: none */
     void (*running)(void);
     void (*drain)(void);
     void (*stop)(void); /* also after a failed start */

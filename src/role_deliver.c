@@ -2,6 +2,7 @@
 /*
  * role_deliver.c - owns the spool: dispatcher, control socket, and the way to compose.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,7 +15,6 @@
 #include "src/compose_client.h"
 #include "src/control.h"
 #include "src/role.h"
-#include "src/sandbox.h"
 
 enum { STOP_GRACE_MS = 30000, SETTLE_MS = 5000, SETTLE_LOOK_MS = 20 };
 
@@ -26,7 +26,7 @@ static struct {
     struct control *control;
     struct handin_settings handin;
     int listener; /* of the control socket, until control_start() has it */
-    char sandbox[ROLE_COUNT][SANDBOX_TEXT_MAX];
+    char notes[ROLE_COUNT][ROLE_TEXT_MAX];
 } self = {.listener = -1};
 
 /* On dispatch's compose thread. */
@@ -39,6 +39,17 @@ static void status_get(void *user, struct dispatch_status *out)
 {
     (void)user;
     dispatch_status(self.dispatch, out);
+}
+
+static void notes(enum role role, const char *text)
+{
+    snprintf(self.notes[role], sizeof self.notes[role], "%s", text);
+}
+
+static const char *notes_get(void *user, int role)
+{
+    (void)user;
+    return role < ROLE_COUNT ? self.notes[role] : NULL;
 }
 
 static void kick(void *user)
@@ -77,7 +88,7 @@ static int prepare(const struct settings *settings)
 static int start(struct loop *loop, const struct settings *settings)
 {
     const struct conf *conf = settings->file[SETTINGS_FAXPOST];
-    struct control_context context = {.status = status_get, .kick = kick};
+    struct control_context context = {.status = status_get, .notes = notes_get, .kick = kick};
     struct dispatch_hooks hooks = {.compose = compose_client_ask};
     int error = open_spool(conf_text(conf, "gateway", NULL, "state_dir"));
 
@@ -91,7 +102,6 @@ static int start(struct loop *loop, const struct settings *settings)
         return error;
     context.spool = self.spool;
     context.handin = &self.handin;
-    context.sandbox = self.sandbox;
     error = dispatch_start(&self.dispatch, self.spool, conf, settings->file[SETTINGS_SERVERS],
                            settings->file[SETTINGS_BYPASS], &hooks);
     if (error == 0) {
@@ -124,12 +134,6 @@ static void compose_socket(int fd)
 static void reload_result(int error, const char *text)
 {
     control_reload_result(self.control, error, text);
-}
-
-static void sandbox(int role, const char *text)
-{
-    if (role >= 0 && role < ROLE_COUNT)
-        text_copy(self.sandbox[role], sizeof self.sandbox[role], text);
 }
 
 static void running(void)
@@ -183,9 +187,9 @@ const struct role_actions role_deliver_actions = {
     .prepare = prepare,
     .start = start,
     .reload = reload,
-    .sandbox = sandbox,
     .compose_socket = compose_socket,
     .reload_result = reload_result,
+    .notes = notes,
     .running = running,
     .drain = drain,
     .stop = stop,

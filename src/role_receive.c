@@ -21,7 +21,26 @@ static struct {
     struct loop *loop;
     struct receive *receive;
     struct loop_watch wake;
+    char notes[ROLE_TEXT_MAX]; /* as told last */
 } self = {.wake = {.fd = -1}};
+
+static void lines_changed(void *user)
+{
+    (void)user;
+    thread_wake(self.wake.fd);
+}
+
+/* The lines, when they are not as told last. */
+static void notes_tell(void)
+{
+    char text[ROLE_TEXT_MAX];
+
+    receive_lines_text(self.receive, text, sizeof text);
+    if (strcmp(text, self.notes) == 0)
+        return;
+    memcpy(self.notes, text, sizeof text);
+    role_tell(ROLE_NOTES, 0, text);
+}
 
 static void calls_changed(void *user, int calls)
 {
@@ -36,6 +55,7 @@ static void wake_ready(void *user, uint32_t events)
     (void)events;
     thread_wake_clear(self.wake.fd);
     role_tell(ROLE_CALLS, receive_calls(self.receive), NULL);
+    notes_tell();
 }
 
 /* The supervisor opens ports: privilege.h. */
@@ -69,8 +89,10 @@ static void port(int fd, const char *text)
 
 static int start(struct loop *loop, const struct settings *settings)
 {
-    const struct receive_hooks hooks = {
-        .calls_changed = calls_changed, .port_wanted = port_wanted, .port_closed = port_closed};
+    const struct receive_hooks hooks = {.calls_changed = calls_changed,
+                                        .lines_changed = lines_changed,
+                                        .port_wanted = port_wanted,
+                                        .port_closed = port_closed};
     int error;
 
     self.loop = loop;
@@ -81,12 +103,14 @@ static int start(struct loop *loop, const struct settings *settings)
                           settings->file[SETTINGS_MODEMS], &hooks);
     if (error < 0)
         return error;
+    notes_tell();
     return loop_add(loop, &self.wake, EPOLLIN);
 }
 
 static int reload(const struct settings *settings)
 {
     receive_reload(self.receive, settings->file[SETTINGS_FAXPOST], settings->file[SETTINGS_MODEMS]);
+    notes_tell();
     return 0;
 }
 

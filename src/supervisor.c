@@ -313,6 +313,32 @@ static void phase_check(struct supervisor *s)
         phase_next(s);
 }
 
+/* ---- notes ------------------------------------------------------------------------------------
+ */
+
+/* To deliver, which answers `faxpost status`: what a role says of itself, and how its sandbox is.
+ */
+static void notes_show(struct supervisor *s, const struct child *child)
+{
+    const struct child *deliver = &s->child[ROLE_DELIVER];
+    char text[ROLE_TEXT_MAX] = "";
+
+    if (deliver->state != CHILD_READY)
+        return;
+    if (child->state == CHILD_READY)
+        snprintf(text, sizeof text, "sandbox\t%s\t%s\t\n%s", role_text(child->role), child->sandbox,
+                 child->notes != NULL ? child->notes : "");
+    role_send(deliver->channel, ROLE_NOTES_OF, child->role, text, NULL, 0);
+}
+
+/* text: NULL when the role is gone. */
+static void notes_take(struct supervisor *s, struct child *child, const char *text)
+{
+    free(child->notes);
+    child->notes = text != NULL ? strdup(text) : NULL;
+    notes_show(s, child);
+}
+
 /* ---- ports of modems --------------------------------------------------------------------------
  */
 
@@ -343,20 +369,6 @@ static void start_failed(struct supervisor *s, const struct child *child)
     phase_next(s);
 }
 
-/* deliver answers faxpost status: it gets to know what the others' sandboxes are like. */
-static void tell_sandbox(struct supervisor *s, const struct child *ready)
-{
-    const struct child *deliver = &s->child[ROLE_DELIVER];
-    int i;
-
-    for (i = 0; deliver->state == CHILD_READY && i < ROLE_COUNT; i++) {
-        const struct child *child = &s->child[i];
-
-        if (child->state == CHILD_READY && (child == ready || ready == deliver))
-            role_send(deliver->channel, ROLE_SANDBOX, child->role, child->sandbox, NULL, 0);
-    }
-}
-
 static void child_is_ready(struct supervisor *s, struct child *child, const char *sandbox)
 {
     int i;
@@ -367,9 +379,11 @@ static void child_is_ready(struct supervisor *s, struct child *child, const char
     text_copy(child->sandbox, sizeof child->sandbox, sandbox);
     log_info("role ready role=%s pid=%d sandbox=%s", role_text(child->role), (int)child->pid,
              LOG_ESCAPED(child->sandbox));
-    tell_sandbox(s, child);
     if (child->role == ROLE_DELIVER && s->phase != PHASE_STARTING)
         role_say(s, ROLE_DELIVER, ROLE_RUNNING);
+    for (i = 0; i < ROLE_COUNT; i++)
+        if (child->role == ROLE_DELIVER || (int)child->role == i)
+            notes_show(s, &s->child[i]);
     if (child->role != ROLE_RECEIVE)
         give_compose_socket(s);
     else if (s->phase == PHASE_DRAINING)
@@ -410,6 +424,7 @@ static void message_came(struct supervisor *s, struct child *child, struct role_
             kill(s->child[ROLE_COMPOSE].pid, SIGKILL);
         }
         break;
+    case ROLE_NOTES: notes_take(s, child, message->text); break;
     case ROLE_PORT_WANTED:
         if (child->role == ROLE_RECEIVE && strchr(message->text, '\t') == NULL)
             port_wanted(s, child, message->text);
@@ -505,6 +520,7 @@ static void reap(struct supervisor *s)
             channel_ready(&channel_users[i], EPOLLIN);
         channel_close(s, &s->child[i]);
         child_ended(&s->child[i], status, now());
+        notes_take(s, &s->child[i], NULL);
         if (i == ROLE_RECEIVE) {
             s->calls = 0;
             ports_close_all(&s->ports);
@@ -651,6 +667,8 @@ int supervisor_run(struct settings *settings, const struct supervisor_options *o
     if (s.loop != NULL)
         log_info("ended exit_code=%d", s.exit_code);
     ports_close_all(&s.ports);
+    for (i = 0; i < ROLE_COUNT; i++)
+        free(s.child[i].notes);
     if (s.signals.fd >= 0)
         close(s.signals.fd);
     loop_free(s.loop);
