@@ -56,6 +56,7 @@ struct front_class1 {
     struct hdlc_rx_state_s *hdlc_rx; /* of the image carrier */
     bool hdlc;                       /* the carrier that is there is HDLC */
     bool ended_cleanly;              /* RCP came */
+    int64_t v21_ms;                  /* when V.21 came in place of an image carrier */
     int64_t command_ms;              /* the last command behind a page; 0: none */
     int64_t image_end_ms;            /* 0: a command came since */
     int64_t torn_until_ms;

@@ -14,8 +14,10 @@ enum {
     EARLY_MS = 600,    /* V.21 so soon is the tail of the command before (T.30: 75 ms) */
     LISTEN_MS = 12000, /* three repeats of a command (T4), or a TCF and the next DCS */
     GAP_MS = 1200,     /* between a page and the CONNECT of its command */
-    AGAIN_MS = 4800,   /* T4 is 3 s ± 15 %, the CONNECT comes 1 s later at most */
-    NO_FCS_SURE = 3,   /* good frames in a row without a good FCS: that modem keeps it back */
+    AGAIN_MS =
+        3780, /* T4 is 3.45 s at most, V.21 is known 200 ms later; a white page takes 3.8 s */
+    PREAMBLE_MS = 1000,
+    NO_FCS_SURE = 3, /* good frames in a row without a good FCS: that modem keeps it back */
 };
 
 /* ---- V.21 ----------------------------------------------------------------------------------- */
@@ -62,8 +64,12 @@ static void note_gap(struct front_class1 *front)
  * there, so that it is refused and comes again. */
 static void note_lost_page(struct front_class1 *front, const uint8_t *frame, size_t length)
 {
-    bool again = front->command_ms > 0 && front->modem.begun_ms - front->command_ms < AGAIN_MS;
+    int64_t heard_ms = front->modem.begun_ms;
+    bool again;
 
+    if (heard_ms - front->v21_ms < PREAMBLE_MS)
+        heard_ms = front->v21_ms; /* the modem knew before it was asked to read it */
+    again = front->command_ms > 0 && heard_ms - front->command_ms < AGAIN_MS;
     if (!frame_is_post_message(frame, length) || !class1_core_is_free(front))
         return;
     if (front->wish == WISH_IMAGE && !front->image_hdlc && !again)
@@ -122,6 +128,7 @@ void class1_hears_v21(void *user, bool comes)
 {
     struct front_class1 *front = user;
 
+    front->v21_ms = class1_now(front);
     if (!comes && front->frm_tries > 0 && class1_now(front) - front->image_ms < EARLY_MS)
         front->frm_tries--;
     else

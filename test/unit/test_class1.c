@@ -286,7 +286,7 @@ static void test_page_lost_on_the_line(void **state)
 /* ---- a campaign: whatever the line, the port and the modem do ------------------------------- */
 
 struct counts {
-    int calls, complete, partial, doubtful, empty, hung, wrong;
+    int calls, complete, partial, doubtful, empty, twice, hung, wrong;
 };
 
 static uint32_t draw(uint32_t *random, uint32_t below)
@@ -340,8 +340,12 @@ static const char *broken_rule(const struct modem_result *result, const struct m
         return "the sender believes in more pages than there are";
     if (rig->sender_ended && rig->info.pages > rig->sender_pages + 1)
         return "more than the last page is unknown to the sender";
-    if (rig->info.verdict == CALL_COMPLETE && rig->info.pages != c->call.pages)
+    if (rig->info.verdict == CALL_COMPLETE && rig->info.pages < c->call.pages)
         return "complete, but not all pages";
+    /* Outside ECM a page may come twice: a sender whose answer was lost more than once cannot be
+     * told from one whose page was lost (note_lost_page()). */
+    if (c->call.ecm && rig->info.pages > c->call.pages)
+        return "a page was taken twice";
     for (int page = 1; page <= rig->info.pages && c->call.ecm; page++)
         if (rig->page_hash[page] != rig_page_hash(&c->call, page))
             return "a page differs though ECM was on";
@@ -377,6 +381,7 @@ static void test_campaign(void **state)
         modem_rig_run(&result, &c);
         broken = broken_rule(&result, &c);
         count_call(&counts, &result);
+        counts.twice += result.rig.info.pages > c.call.pages;
         counts.hung += !result.rig.session_ended;
         counts.wrong += broken != NULL;
         if (getenv("FAXPOST_SAY") != NULL)
@@ -396,9 +401,9 @@ static void test_campaign(void **state)
         }
     }
     print_message("campaign: seeds %d to %d, calls %d, complete %d, partial %d, doubtful %d, empty "
-                  "%d, hung %d\n",
+                  "%d, a page twice %d, hung %d\n",
                   first, last, counts.calls, counts.complete, counts.partial, counts.doubtful,
-                  counts.empty, counts.hung);
+                  counts.empty, counts.twice, counts.hung);
     assert_int_equal(counts.wrong, 0);
 }
 
