@@ -109,6 +109,7 @@ int submit_rig_close(void)
 struct trial {
     const struct submit_row *row;
     pthread_t thread;
+    int greetings; /* that the transport told of */
     char complaint[1200];
 };
 
@@ -203,6 +204,13 @@ static struct submit_timeouts timeouts_for(const struct submit_row *row)
     return timeouts;
 }
 
+static void note_greeting(void *user)
+{
+    struct trial *trial = user;
+
+    trial->greetings++;
+}
+
 static void run_client(struct trial *trial, struct submit_session *session, int port)
 {
     const struct submit_row *row = trial->row;
@@ -220,6 +228,8 @@ static void run_client(struct trial *trial, struct submit_session *session, int 
         .recipients = recipients,
         .recipient_count = row->two ? 2 : 1,
         .timeouts = &timeouts,
+        .greeted = note_greeting,
+        .user = trial,
     };
     struct submit_result result;
     char address[CONNECT_ADDRESS_MAX];
@@ -238,6 +248,9 @@ static void run_client(struct trial *trial, struct submit_session *session, int 
     rig.transport->send(session, fd, rig.deadlines, &request, &result);
     close(fd);
     check_outcome(trial, &request, &result);
+    if (row->stage == STAGE_GREETING ? trial->greetings != 0
+                                     : trial->greetings != (int)result.greeted)
+        complain(trial, "told of %d greetings; ", trial->greetings);
     if (clock_monotonic_ms() - begin_ms > 25000)
         complain(trial, "took %d ms; ", (int)(clock_monotonic_ms() - begin_ms));
 }
