@@ -63,7 +63,7 @@ struct modem_setup {
     char line[ANSWER_LINES_MAX][MODEM_FOUND_TEXT];
     int commands, errors;         /* in all */
     size_t octets_in, answers_in; /* since the begin: is there anybody? */
-    size_t echo_at; /* how much of the command came back */
+    size_t echo_at;               /* how much of the command came back */
     bool echo_in;
 
     /* where it is: of a phase, 0 at its begin */
