@@ -322,7 +322,8 @@ void line_call_opened(struct channel *channel, int error)
         call_answer(call);
         return;
     }
-    dialog_refuse(call->dialog, error == ERROR_FULL ? 503 : 500);
+    /* Busy: a fax machine dials again by itself; other codes look like a fault of the line. */
+    dialog_refuse(call->dialog, error == ERROR_FULL ? 486 : 500);
     call->dialog = NULL;
     call_finish(call, "the fax could not be stored");
 }

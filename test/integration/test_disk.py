@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: MIT
+"""The disk of the state folder fails while faxes come in and go out: doc/FAULTS.md. The faults come
+from test/powerloss/disk_shim.so, which stands before the C library of faxpostd; a full disk also
+from a small file system in memory."""
+
+import ctypes
+import os
+import subprocess
+
+import folder
+from fake import Fake
+from harness import BUILD, Gateway, Skip, run, timeout, wait_for
+
+PAGE = {"p": 1, "k": "text", "l": 400}
+PAGES = {"p": 3, "k": "text", "l": 400}
+
+
+class Disk:
+    """disk.fail("write ENOSPC incoming/*", ...) until disk.mend(); see test/powerloss/disk_shim.h."""
+
+    def __init__(self, box):
+        self.box = box
+        self.control = box.path("faults")
+
+    def environment(self):
+        shim = os.path.join(BUILD, "test/powerloss/disk_shim.so")
+        if not os.path.exists(shim):
+            raise Skip("disk_shim.so is not built: make test-programs")
+        return {"LD_PRELOAD": shim, "FAXPOST_DISK_FAULTS": self.control,
+                "FAXPOST_DISK_FOLDER": self.box.path("gateway", "state")}
+
+    def fail(self, *rules):
+        with open(self.control + ".new", "w") as file:
+            file.write("\n".join(rules) + "\n")
+        os.rename(self.control + ".new", self.control)
+
+    def mend(self):
+        os.unlink(self.control)
+
+
+def has_sandbox(box):
+    """The shim looks at a file that no role may see when it is locked in."""
+    settings = box.write("plain.ini", "[gateway]\nstate_dir = state\n")
+    return "sandbox" in run([os.path.join(BUILD, "src/faxpostd"), "-T", "-c", settings])
+
+
+def start(box, settings=None, **more):
+    """A gateway on a disk that fails when it is told to."""
+    disk = Disk(box)
+    sections = {"gateway": {"sandbox": "off"} if has_sandbox(box) else {},
+                "retry": {"wait": "2s", "wait_max": "2s"}}
+    for section, keys in (settings or {}).items():
+        sections.setdefault(section, {}).update(keys)
+    return disk, box.gateway(settings=sections, environment=disk.environment(), **more)
+
+
+def fax(box, gateway, name="fax.tif", **document):
+    return box.call(gateway, box.document(name, **document or PAGE), **{"from": "+15551234"})[0]
+
+
+def wait_log(gateway, *words, seconds=30):
+    """A line of the log with all these words."""
+    wait_for(f"{words} in the log",
+             lambda: any(all(word in line for word in words)
+                         for line in gateway.log().splitlines()), seconds)
+
+
+def check_goes_on(box, gateway, mails):
+    """The next fax arrives by itself; so many mails there are then."""
+    result = fax(box, gateway, "next.tif")
+    assert result["ok"], result
+    return gateway.mails(mails)
+
+
+# ---- receiving -------------------------------------------------------------------------------------
+
+
+def page_is_not_stored(box, error):
+    disk, gateway = start(box)
+    disk.fail(f"write {error} incoming/*/.page-*")
+    result = fax(box, gateway)
+    assert not result["ok"] and result["pages_confirmed"] == 0, result
+    wait_log(gateway, "alert", "page not stored")
+    disk.mend()
+    gateway.wait_idle()
+    mails = check_goes_on(box, gateway, 1)
+    assert len(mails[0].images()) == 1
+
+
+def test_page_on_full_disk(box):
+    page_is_not_stored(box, "ENOSPC")
+
+
+def test_page_over_quota(box):
+    page_is_not_stored(box, "EDQUOT")
+
+
+def test_page_on_bad_disk(box):
+    page_is_not_stored(box, "EIO")
+
+
+def test_page_with_failed_fsync(box):
+    """Once: it is written anew under another name, and nobody notices. Always: not confirmed."""
+    disk, gateway = start(box)
+    disk.fail("fsync EIO incoming/*/.page-0001* 0 1")
+    result = fax(box, gateway)
+    assert result["ok"] and result["pages_confirmed"] == 1, result
+    wait_log(gateway, "page written anew")
+    gateway.mails(1)
+    disk.fail("fsync EIO incoming/*/.page-0001*")
+    result = fax(box, gateway)
+    assert not result["ok"] and result["pages_confirmed"] == 0, result
+    disk.mend()
+    check_goes_on(box, gateway, 2)
+
+
+def test_second_page_is_not_stored(box):
+    """What was confirmed before arrives, and says that it is not all."""
+    disk, gateway = start(box)
+    disk.fail("write ENOSPC incoming/*/.page-0002*")
+    result = fax(box, gateway, **PAGES)
+    assert not result["ok"] and result["pages_confirmed"] == 1, result
+    mail = gateway.mails(1)[0]
+    assert len(mail.images()) >= 1
+    wait_log(gateway, "fax taken over", "verdict=partial pages=1 ")
+    disk.mend()
+    check_goes_on(box, gateway, 2)
+
+
+def test_no_folder_for_a_call(box):
+    """On a full disk the line is busy; the call never begins."""
+    disk, gateway = start(box)
+    disk.fail("mkdir ENOSPC incoming/*")
+    result = fax(box, gateway)
+    assert not result["ok"] and result["sip"] == 486, result
+    wait_log(gateway, "alert", "call refused")
+    disk.mend()
+    check_goes_on(box, gateway, 1)
+
+
+def test_least_room(box):
+    """Below [spool] min_free callers hear busy before a call begins, and the operator is told."""
+    gateway = box.gateway(settings={"spool": {"min_free": "1024GB"}})
+    result = fax(box, gateway)
+    assert not result["ok"] and result["sip"] == 486, result
+    wait_log(gateway, "alert", "min_free")
+    wait_log(gateway, "alert", "disk space is low")
+    gateway.sections["spool"]["min_free"] = "1"
+    gateway.write_settings()
+    gateway.reload()
+    wait_for("a call is taken", lambda: fax(box, gateway, "again.tif")["ok"], 20, 0.5)
+    gateway.mails(1)
+
+
+# ---- on the way ------------------------------------------------------------------------------------
+
+
+def wait_and_mend(disk, gateway, *alarm):
+    """Nothing arrives, the operator is told; then, by itself, once."""
+    wait_log(gateway, "alert", *alarm)
+    assert not gateway.mail_paths()
+    disk.mend()
+    gateway.mails(1, seconds=60)
+
+
+def test_not_taken_over(box):
+    disk, gateway = start(box)
+    disk.fail("open,mkdir ENOSPC fax*")
+    assert fax(box, gateway)["ok"]
+    wait_and_mend(disk, gateway, "cannot be taken over")
+    gateway.wait_idle()
+
+
+def test_no_message_on_full_disk(box):
+    disk, gateway = start(box)
+    disk.fail("open,write ENOSPC fax/*message*")
+    assert fax(box, gateway)["ok"]
+    wait_and_mend(disk, gateway, "no mail can be made")
+
+
+def test_no_message_on_bad_disk(box):
+    disk, gateway = start(box)
+    disk.fail("fsync EIO fax/*message*")
+    assert fax(box, gateway)["ok"]
+    wait_log(gateway, "message not composed")
+    disk.mend()
+    gateway.mails(1, seconds=60)
+
+
+def test_database_full_on_the_way(box):
+    """No commit, no take-over; the fax waits in incoming/."""
+    disk, gateway = start(box)
+    disk.fail("write ENOSPC faxpost.db*")
+    assert fax(box, gateway)["ok"]
+    wait_and_mend(disk, gateway, "cannot be taken over")
+    gateway.wait_idle()
+
+
+def test_mailbox_fails(box):
+    disk, gateway = start(box)
+    disk.fail("open,link,write,mkdir EIO mailbox*")
+    assert fax(box, gateway)["ok"]
+    wait_log(gateway, "mailbox", "input/output error")
+    assert not gateway.mail_paths()
+    disk.mend()
+    gateway.mails(1, seconds=60)
+
+
+@timeout(180)
+def test_database_fails_while_delivering(box):
+    """The server has taken the message when the database cannot note it: it is noted when there is
+    room again, and not sent a second time without being called uncertain."""
+    fake = Fake(box)
+    disk, gateway = start(box, servers={"server one": fake.entry(1)},
+                          settings={"mail": {"mailbox": "no"}})
+    fake.see = lambda octets, recipients: disk.fail("write ENOSPC faxpost.db*")
+    fax_id = folder.send(box, gateway)
+    fake.wait_messages(1)
+    wait_log(gateway, "alert", "database")
+    fake.see = lambda octets, recipients: None
+    disk.mend()
+    assert folder.ended(gateway, fax_id, 90) == ["done"]
+    log = folder.rows(gateway, fax_id)
+    assert len(fake.taken) == 1 or any("uncertain" in row["result"] for row in log), log
+
+
+# ---- a real full disk ------------------------------------------------------------------------------
+
+
+class SmallGateway(Gateway):
+    """With its state folder on a file system of its own."""
+    @property
+    def state(self):
+        return self.box.path("disk", "state")
+
+
+def small_disk(box, megabytes):
+    if os.geteuid() != 0:
+        raise Skip("a file system of its own needs root")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x00020000) != 0:  # CLONE_NEWNS: this test's process and all that it starts
+        raise Skip(f"no namespace here: {os.strerror(ctypes.get_errno())}")
+    os.mkdir(box.path("disk"))
+    for command in (["mount", "--make-rprivate", "/"],
+                    ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "none",
+                     box.path("disk")]):
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Skip(f"no file system of its own here: {done.stderr.strip()}")
+    os.mkdir(box.path("disk", "state"))
+    if os.geteuid() == 0:
+        import pwd
+        nobody = pwd.getpwnam("nobody")
+        os.chown(box.path("disk", "state"), nobody.pw_uid, nobody.pw_gid)
+
+
+def fill(box, leave):
+    """All but so many octets of the small disk."""
+    with open(box.path("disk", "filler"), "wb") as file:
+        room = os.statvfs(box.path("disk"))
+        for _ in range(room.f_bavail * room.f_frsize // 4096 - leave // 4096):
+            file.write(b"x" * 4096)
+
+
+def make_room(box):
+    os.unlink(box.path("disk", "filler"))
+
+
+@timeout(180)
+def test_disk_fills_up(box):
+    """With nothing left no page is confirmed; with room again all goes on by itself."""
+    small_disk(box, 8)
+    gateway = SmallGateway(box, settings={
+        "gateway": {"state_dir": box.path("disk", "state")}, "spool": {"min_free": "0"},
+        "retry": {"wait": "2s", "wait_max": "2s"}})
+    box.closers.append(gateway.stop)
+    gateway.start()
+    check_goes_on(box, gateway, 1)
+    confirmed = 1
+    for leave in (0, 12288, 40960, 81920):
+        fill(box, leave)
+        result = fax(box, gateway)
+        print(f"{leave} octets left: confirmed {result['pages_confirmed']}")
+        assert leave > 0 or not result["ok"], result
+        confirmed += result["pages_confirmed"]
+        make_room(box)
+        gateway.wait_idle(60)
+    gateway.mails(confirmed, seconds=90)  # of one page each
+    check_goes_on(box, gateway, confirmed + 1)
