@@ -287,3 +287,37 @@ def test_disk_fills_up(box):
         gateway.wait_idle(60)
     gateway.mails(confirmed, seconds=90)  # of one page each
     check_goes_on(box, gateway, confirmed + 1)
+
+
+# ---- the power is cut ------------------------------------------------------------------------------
+
+
+@timeout(240)
+def test_power_cut(box):
+    """A whole faxpostd is recorded while calls and faxes from a folder come in; then states as a
+    disk may have kept them, of any moment: what its log had promised by then is there."""
+    state, log = box.path("gateway", "state"), box.path("disk-log")
+    shim = Disk(box).environment()["LD_PRELOAD"]
+    open(log, "w").close()
+    os.chmod(log, 0o666)
+    os.chmod(box.folder, 0o755)
+    fake = Fake(box)
+    gateway = Gateway(box, settings={"gateway": {"sandbox": "off"} if has_sandbox(box) else {}},
+                      servers={"server one": fake.entry(1)},
+                      environment={"LD_PRELOAD": shim, "FAXPOST_DISK_LOG": log,
+                                   "FAXPOST_DISK_FOLDER": state})
+    os.mkdir(state, 0o700)
+    if os.geteuid() == 0:
+        os.chown(state, folder.NOBODY, folder.NOBODY)
+    inode = os.stat(state).st_ino
+    box.closers.append(gateway.stop)
+    gateway.start()
+    calls = [box.calling(gateway, box.document(f"fax-{i}.tif", p=2, k="text", l=300, s=i + 1),
+                         **{"from": f"+1555100{i}"}) for i in range(2)]
+    for call in calls:
+        result = call.wait()[0]
+        assert result["ok"], result
+    fake.wait_messages(2, 60)
+    gateway.stop()
+    print(run([os.path.join(BUILD, "test/powerloss/powerloss_daemon"), log, str(inode), state,
+               "400", str(os.getpid())], timeout=200))

@@ -243,8 +243,12 @@ static void apply_name(struct disk_replay *replay, const struct disk_record *rec
     int folder = find_object(replay, record->folder);
 
     change.name_length = record->name_length;
-    if (folder < 0)
-        return; /* not below our folder */
+    if (folder < 0) { /* not below our folder; the inode may have been one of ours */
+        change.object = record->kind == DISK_UNLINK ? -1 : find_object(replay, record->inode);
+        if (change.object > 0 && record->kind != DISK_LINK)
+            replay->objects[change.object].inode = 0;
+        return;
+    }
     if (record->kind == DISK_UNLINK)
         change.what = WHAT_NO_NAME;
     else if (record->kind == DISK_LINK)
