@@ -70,34 +70,48 @@ static int copy_message(struct export *e)
     return error;
 }
 
-static int open_page(struct export *e, int number, struct tiff_page **out)
+/* Every page, in order, to one of the writers. */
+static int add_pages(struct export *e, int (*add)(void *document, struct tiff_page *page),
+                     void *document)
 {
     char name[FOLDER_NAME_MAX];
-    int error = tiff_page_open(out, e->dir_fd, folder_page_name(name, number));
+    struct tiff_page *page;
+    int error = 0;
 
-    if (error < 0)
-        snprintf(e->what, sizeof e->what, "page %d cannot be read; --format eml has it as stored",
-                 number);
+    for (int i = 0; i < e->pages.count && error == 0; i++) {
+        int number = e->pages.numbers[i];
+
+        error = tiff_page_open(&page, e->dir_fd, folder_page_name(name, number));
+        if (error < 0) {
+            snprintf(e->what, sizeof e->what,
+                     "page %d cannot be read; --format eml has it as stored", number);
+            return error;
+        }
+        error = add(document, page);
+        tiff_page_close(page);
+    }
     return error;
+}
+
+static int add_to_pdf(void *document, struct tiff_page *page)
+{
+    return pdf_add_page(document, page);
+}
+
+static int add_to_tiff(void *document, struct tiff_page *page)
+{
+    return tiff_f_add_page(document, page);
 }
 
 static int write_pdf(struct export *e)
 {
     struct pdf *pdf;
-    struct tiff_page *page;
     int64_t bytes;
     int error = pdf_new(&pdf, e->out_fd, e->fax_id, e->started_ms);
-    int i;
 
     if (error < 0)
         return error;
-    for (i = 0; i < e->pages.count && error == 0; i++) {
-        error = open_page(e, e->pages.numbers[i], &page);
-        if (error < 0)
-            break;
-        error = pdf_add_page(pdf, page);
-        tiff_page_close(page);
-    }
+    error = add_pages(e, add_to_pdf, pdf);
     if (error == 0)
         error = pdf_finish(pdf, &bytes);
     pdf_free(pdf);
@@ -107,20 +121,12 @@ static int write_pdf(struct export *e)
 static int write_tiff(struct export *e)
 {
     struct tiff_f *tiff;
-    struct tiff_page *page;
     int64_t bytes;
     int error = tiff_f_new(&tiff, e->out_fd, TIFF_PROFILE_F, e->pages.count);
-    int i;
 
     if (error < 0)
         return error;
-    for (i = 0; i < e->pages.count && error == 0; i++) {
-        error = open_page(e, e->pages.numbers[i], &page);
-        if (error < 0)
-            break;
-        error = tiff_f_add_page(tiff, page);
-        tiff_page_close(page);
-    }
+    error = add_pages(e, add_to_tiff, tiff);
     if (error == 0)
         error = tiff_f_finish(tiff, &bytes);
     tiff_f_free(tiff);
