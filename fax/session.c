@@ -60,6 +60,7 @@ struct session {
     uint32_t revision;
     atomic_bool dcs_seen; /* written by the owner, read by anyone */
     bool asked_t38;
+    bool heard;    /* a frame came */
     bool moved_on; /* a DCS or image frames came since the last confirmation */
 
     struct ledger ledger;
@@ -154,6 +155,8 @@ static void on_ended(void *user, const char *why)
     struct session *session = user;
 
     session->core_ended = true;
+    if (why != NULL && !session->heard)
+        why = "no fax was heard: a person, a data modem, or nobody";
     if (!session->ledger.complete)
         note_error(session, why);
 }
@@ -265,6 +268,7 @@ enum front_frame session_frame_in(struct session *session, const uint8_t *frame,
     case GUARD_REFUSE: end_with_dcn(session, why); return FRONT_SWALLOW;
     case GUARD_PASS: break;
     }
+    session->heard = true;
     session->progress_ms = session->now_ms;
     if (session->front->responding)
         return FRONT_SWALLOW; /* half duplex: nothing that matters is sent while we speak */
