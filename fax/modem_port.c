@@ -194,7 +194,7 @@ void modem_port_take(struct modem_port *port, int fd, const char *usb_id, const 
     }
     port->fd = fd;
     text_copy(port->usb_id, sizeof port->usb_id, usb_id);
-    if (why[0] != '\0')
+    if (why[0] != '\0' && port->trouble[0] == '\0') /* at every try it would be too often */
         log_info("modem port opened line=%s device=%s note=%s", LOG_ESCAPED(port->name),
                  LOG_ESCAPED(port->line->line.device), LOG_ESCAPED(why));
     error = setup_new(port);
