@@ -248,7 +248,7 @@ def test_calls_that_are_no_fax(box):
     for number, name in enumerate(modems):
         check_mail(mails[name], document)
         assert mails[name]["X-Faxpost-Caller"] == f"555200{number}", mails[name].text
-        wait_log(gateway, f'call="{name}"', "verdict=empty")
+        wait_log(gateway, f'call="{name}"', "verdict=empty", "no fax was heard")
 
 
 @timeout(240)
