@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 
-from harness import BUILD, Skip, images, run, timeout
+import folder
+from harness import BUILD, Skip, images, pdf_images, run, timeout
 
 
 @timeout(120)
@@ -64,6 +65,23 @@ def check_files(box, mail, document):
     contents = [open(name, "rb").read() for name in glob.glob(box.path("munpack/*"))]
     for path in (pdf, tiff):
         assert open(path, "rb").read() in contents, f"munpack did not find {path}"
+
+
+def test_export(box):
+    """faxpost export gives the document and the message of a fax that was delivered."""
+    gateway = box.gateway()
+    sources = folder.pages_of(box, 3)
+    fax_id = folder.put(gateway, sources)
+    gateway.mails(1)
+    pages = [page for path in sources for page in images(path)]
+    for name in ("fax.pdf", "fax.tiff", "fax.eml"):
+        reply = gateway.faxpost("export", fax_id, "-o", box.path(name))
+        assert reply["bytes"] == os.path.getsize(box.path(name)), reply
+    assert pdf_images(box.path("fax.pdf")) == pages == images(box.path("fax.tiff"))
+    mail = open(box.path("fax.eml"), "rb").read()
+    assert b"Content-Type: multipart/mixed" in mail
+    assert gateway.faxpost("export", "nosuchfax", "-o", box.path("none.pdf"), check=False) is None
+    assert not os.path.exists(box.path("none.pdf"))
 
 
 @timeout(120)
