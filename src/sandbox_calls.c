@@ -315,8 +315,8 @@ static void fill_receive(struct filter *filter)
     allow_routes(filter);
     allow_data_only(filter);
     /* The time of an open descriptor alone: Landlock does not rule over it. */
-    rule(filter, SCMP_ACT_ALLOW, "utimensat", 1, &SCMP_CMP(1, SCMP_CMP_EQ, 0));
-    rule(filter, SCMP_ACT_ALLOW, "utimensat_time64", 1, &SCMP_CMP(1, SCMP_CMP_EQ, 0));
+    rule(filter, SCMP_ACT_ALLOW, "utimensat", 1, &SCMP_CMP(1, SCMP_CMP_EQ, 0, 0));
+    rule(filter, SCMP_ACT_ALLOW, "utimensat_time64", 1, &SCMP_CMP(1, SCMP_CMP_EQ, 0, 0));
 }
 
 /* Libraries are loaded: character sets, the resolver's plug-ins. */
