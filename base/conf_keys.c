@@ -121,6 +121,11 @@ const struct conf_key conf_keys_faxpost[] = {
     BOOL("line", true, "ecm", "yes", "Offer error correction (ECM)."),
     OTHER("line", true, "peers", CONF_NETWORKS, "0.0.0.0/0,::/0", NULL,
           "Networks from which calls are taken."),
+    OTHER("line", true, "allow", CONF_LIST, NULL, NULL,
+          "Callers whose calls alone are taken: networks, and patterns of calling numbers ('+1555*'), "
+          "which can be forged; all by default."),
+    OTHER("line", true, "deny", CONF_LIST, NULL, NULL,
+          "Callers whose calls are refused, written alike; it comes before allow."),
     NUMBER("line", true, "max_calls", "0", 0, 100000,
            "Most calls at once on this line; 0: only [limits] sessions counts."),
     BOOL("line", true, "trace", "no", "Log every T.30 frame of the calls of this line, and all that is said to a modem."),
@@ -168,6 +173,9 @@ const struct conf_key conf_keys_faxpost[] = {
     TIME("timeouts", false, "final", "10min", 100, HOUR, "For the reply to the whole message."),
 
     NUMBER("limits", false, "sessions", "250", 1, 100000, "Most calls at once."),
+    NUMBER("limits", false, "requests", "200", 0, 1000000,
+           "Most SIP requests a second from one address, five times as many at once; others get no "
+           "answer. 0: no limit."),
     TIME("limits", false, "session_seconds", "1h", 10 * SECOND, DAY,
          "Longest call; a number without unit counts seconds."),
     NUMBER("limits", false, "pages", "500", 1, 9999, "Most pages of a fax."),

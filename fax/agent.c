@@ -256,6 +256,7 @@ static const char *reason_of(int status)
     case 488: return "Not Acceptable Here";
     case 501: return "Not Implemented";
     case 503: return "Service Unavailable";
+    case 603: return "Decline";
     default: return "Server Internal Error";
     }
 }
@@ -314,7 +315,11 @@ static bool first_handler(const struct sip_msg *msg, void *arg)
     static const char *const refused[] = {"UPDATE", "PRACK",   "INFO",    "REFER",    "SUBSCRIBE",
                                           "NOTIFY", "MESSAGE", "PUBLISH", "REGISTER", NULL};
     struct agent *agent = arg;
+    struct net_address source;
 
+    address_from_sa(&source, &msg->src);
+    if (agent->handlers.is_flood(agent->user, &source))
+        return true;
     if (pl_strcmp(&msg->met, "ACK") == 0)
         return false;
     if (!pl_isset(&msg->to.tag) && is_stranger(agent, msg)) {

@@ -55,6 +55,8 @@ struct agent_invite {
 struct agent_handlers {
     /* Is this address one that we talk to? */
     bool (*is_welcome)(void *user, const struct net_address *source);
+    /* One more request of it came; true: it is dropped without an answer. */
+    bool (*is_flood)(void *user, const struct net_address *source);
     /* Either dialog_ring() or agent_refuse(), at once. */
     void (*invite)(void *user, const struct agent_invite *invite);
 

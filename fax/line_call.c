@@ -65,14 +65,26 @@ static void read_party(const struct text_span *value, char number[CALL_NUMBER_MA
         (void)party_parse(value->at, value->length, number, name);
 }
 
+/* The identity that the network vouches for comes before what the caller says. */
+static void read_caller(const struct agent_invite *invite, char number[CALL_NUMBER_MAX],
+                        char name[CALL_NAME_MAX])
+{
+    read_party(&invite->asserted, number, name);
+    read_party(&invite->from, number, name);
+}
+
+void line_call_caller(char out[CALL_NUMBER_MAX], const struct agent_invite *invite)
+{
+    out[0] = '\0';
+    read_caller(invite, out, NULL);
+}
+
 static void read_numbers(struct call_info *info, const struct agent_invite *invite)
 {
     char peer[NET_TEXT_MAX];
     size_t length = invite->call_id.length;
 
-    /* The identity that the network vouches for comes before what the caller says. */
-    read_party(&invite->asserted, info->caller, info->caller_name);
-    read_party(&invite->from, info->caller, info->caller_name);
+    read_caller(invite, info->caller, info->caller_name);
     read_party(&invite->target, info->called, NULL);
     read_party(&invite->to, info->called, NULL);
     read_party(&invite->diversion, info->called, NULL);
@@ -217,6 +229,7 @@ void line_call_log_refusal(struct line_calls *calls, const char *line,
                            const struct agent_invite *invite, int status)
 {
     int64_t now_ms = clock_monotonic_ms();
+    char caller[CALL_NUMBER_MAX];
     char peer[NET_TEXT_MAX];
 
     if (now_ms - calls->refusals_ms >= 1000) {
@@ -226,9 +239,12 @@ void line_call_log_refusal(struct line_calls *calls, const char *line,
         calls->refusals_ms = now_ms;
         calls->refusals = 0;
     }
-    if (++calls->refusals <= REFUSALS_LOGGED)
-        log_warning("call refused line=%s peer=%s status=%d", LOG_ESCAPED(line),
-                    net_text(peer, &invite->source), status);
+    if (++calls->refusals > REFUSALS_LOGGED)
+        return;
+    line_call_caller(caller, invite);
+    log_warning("call refused line=%s peer=%s caller=%s status=%d%s", LOG_ESCAPED(line),
+                net_text(peer, &invite->source), LOG_ESCAPED(caller), status,
+                status == 603 || status == 403 ? " by [line] allow and deny" : "");
 }
 
 /* ---- the channel's ways out --------------------------------------------------------------------

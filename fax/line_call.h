@@ -32,6 +32,9 @@ int line_call_begin(struct line_calls *calls, struct call_shared *shared,
                     const struct receive_settings *settings, const struct line_settings *line,
                     const struct agent_invite *invite);
 
+/* Who calls, as far as that was told; else "". */
+void line_call_caller(char out[CALL_NUMBER_MAX], const struct agent_invite *invite);
+
 /* Some lines per second, not one for each call of a flood. */
 void line_call_log_refusal(struct line_calls *calls, const char *line,
                            const struct agent_invite *invite, int status);

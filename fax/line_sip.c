@@ -37,6 +37,7 @@ struct line_sip {
     /* The SIP thread's alone, but for the beginning. */
     struct receive_settings *settings;
     struct line *lines;
+    struct caller_rates *rates;
     bool is_draining, is_stopping;
     int64_t stop_ms;
 
@@ -128,6 +129,37 @@ static bool on_welcome(void *user, const struct net_address *source)
     return net_list_holds(&line->settings.peers, source);
 }
 
+static bool on_flood(void *user, const struct net_address *source)
+{
+    const struct line *line = user;
+    struct line_sip *lines = line->lines;
+    char text[NET_TEXT_MAX];
+    bool first;
+
+    if (caller_rates_take(lines->rates, source, lines->settings->requests_max, clock_monotonic_ms(),
+                          &first))
+        return false;
+    if (first)
+        log_warning("flood: requests of peer=%s are dropped, more than %d a second ([limits] "
+                    "requests)",
+                    net_text(text, source), lines->settings->requests_max);
+    return true;
+}
+
+/* By [line] allow and deny: 0, or the status to refuse with. */
+static int caller_refusal(const struct line *line, const struct agent_invite *invite)
+{
+    char number[CALL_NUMBER_MAX];
+
+    line_call_caller(number, invite);
+    switch (caller_judge(&line->settings.allow, &line->settings.deny, &invite->source, number)) {
+    case CALLER_BLOCKED: return 603;
+    case CALLER_SOURCE_BLOCKED: return 403;
+    case CALLER_WELCOME: break;
+    }
+    return 0;
+}
+
 /* 0, or the status to refuse a new call with. */
 static int refusal(const struct line *line)
 {
@@ -151,8 +183,10 @@ static void on_invite(void *user, const struct agent_invite *invite)
 {
     struct line *line = user;
     struct line_sip *lines = line->lines;
-    int status = refusal(line);
+    int status = caller_refusal(line, invite);
 
+    if (status == 0)
+        status = refusal(line);
     if (status == 0)
         status =
             line_call_begin(&line->calls, lines->shared, lines->settings, &line->settings, invite);
@@ -175,7 +209,8 @@ static bool line_listens_on(const struct line *line, const struct net_address *a
 
 static int line_open_agent(struct line *line, const struct net_address *address)
 {
-    static const struct agent_handlers own = {.is_welcome = on_welcome, .invite = on_invite};
+    static const struct agent_handlers own = {
+        .is_welcome = on_welcome, .is_flood = on_flood, .invite = on_invite};
     struct agent_handlers handlers = own;
     const struct line_settings *settings = &line->settings;
     int rc;
@@ -501,6 +536,7 @@ static void lines_free(struct line_sip *lines)
     pthread_mutex_destroy(&lines->lock);
     pthread_mutex_destroy(&lines->loop_lock);
     receive_settings_free(lines->settings);
+    caller_rates_free(lines->rates);
     free(lines);
 }
 
@@ -519,7 +555,9 @@ int line_sip_start(struct line_sip **out, struct call_shared *shared,
     pthread_mutex_init(&lines->lock, NULL);
     pthread_mutex_init(&lines->loop_lock, NULL);
     thread_condition_init(&lines->started);
-    rc = mailbox_new(&lines->events, sizeof(struct event), EVENTS_MOST, wake, lines);
+    rc = caller_rates_new(&lines->rates);
+    if (rc == 0)
+        rc = mailbox_new(&lines->events, sizeof(struct event), EVENTS_MOST, wake, lines);
     if (rc == 0) {
         shared->lines = lines;
         rc = thread_start(&lines->thread, "sip", lines_run, lines);

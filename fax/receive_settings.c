@@ -13,6 +13,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
+#define CALLERS_WANTED "write networks and numbers, as 192.0.2.0/24, +1555*"
+
 static int complain(const struct conf *conf, const char *line, const char *key, const char *what)
 {
     log_error("settings wrong file=%s line=%d section=\"line %s\" key=%s: %s", conf_file(conf),
@@ -81,6 +83,10 @@ static int line_read_network(struct line_settings *line, const struct conf *conf
         return complain(conf, name, "media_ports", "write a range above 1023, as 20000-29999");
     if (net_list_parse(&line->peers, peers == NULL ? "" : peers) != 0)
         return complain(conf, name, "peers", "write networks, as 192.0.2.0/24, 2001:db8::/32");
+    if (caller_list_parse(&line->allow, conf_text(conf, "line", name, "allow")) != 0)
+        return complain(conf, name, "allow", CALLERS_WANTED);
+    if (caller_list_parse(&line->deny, conf_text(conf, "line", name, "deny")) != 0)
+        return complain(conf, name, "deny", CALLERS_WANTED);
     return 0;
 }
 
@@ -173,6 +179,7 @@ int receive_settings_read(struct receive_settings **out, const struct conf *conf
         goto out;
     }
     settings->sessions_max = (int)conf_number(conf, "limits", NULL, "sessions");
+    settings->requests_max = (int)conf_number(conf, "limits", NULL, "requests");
     settings->limits.session_ms_max = conf_number(conf, "limits", NULL, "session_seconds");
     settings->limits.pages_max = (int)conf_number(conf, "limits", NULL, "pages");
     settings->limits.rows_max = (int)conf_number(conf, "limits", NULL, "rows");
@@ -193,9 +200,19 @@ out:
 int line_settings_copy(struct line_settings *out, const struct line_settings *from)
 {
     struct line_settings copy = *from;
-    int rc = net_list_copy(&copy.peers, &from->peers);
+    int rc;
 
+    memset(&copy.peers, 0, sizeof copy.peers);
+    memset(&copy.allow, 0, sizeof copy.allow);
+    memset(&copy.deny, 0, sizeof copy.deny);
+    rc = net_list_copy(&copy.peers, &from->peers);
     if (rc == 0)
+        rc = caller_list_copy(&copy.allow, &from->allow);
+    if (rc == 0)
+        rc = caller_list_copy(&copy.deny, &from->deny);
+    if (rc != 0)
+        line_settings_clear(&copy);
+    else
         *out = copy;
     return rc;
 }
@@ -203,6 +220,8 @@ int line_settings_copy(struct line_settings *out, const struct line_settings *fr
 void line_settings_clear(struct line_settings *line)
 {
     net_list_free(&line->peers);
+    caller_list_free(&line->allow);
+    caller_list_free(&line->deny);
 }
 
 void receive_settings_free(struct receive_settings *settings)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/conf.h"
+#include "fax/callers.h"
 #include "fax/modem_models.h"
 #include "fax/net.h"
 #include "fax/serial.h"
@@ -35,8 +36,9 @@ struct line_settings {
     enum t38_policy t38;
     char station[CALL_IDENT_MAX];
     bool ecm, trace;
-    struct net_list peers; /* owned */
-    int calls_max;         /* 0: no limit of its own */
+    struct net_list peers;          /* owned */
+    struct caller_list allow, deny; /* owned */
+    int calls_max;                  /* 0: no limit of its own */
 };
 
 enum { MODEM_LINES_MAX = 128, MODEM_INIT_MAX = 512 };
@@ -58,6 +60,7 @@ struct modem_line_settings {
 struct receive_settings {
     char *state_dir; /* owned */
     int sessions_max;
+    int requests_max; /* a second, of one source; 0: no limit */
     struct call_limits limits;
     int media_threads, page_workers;
     struct line_settings *lines; /* owned; type = sip only */

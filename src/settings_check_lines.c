@@ -14,6 +14,7 @@
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "fax/callers.h"
 #include "fax/modem_models.h"
 #include "fax/serial.h"
 #include "src/settings.h"
@@ -92,11 +93,12 @@ static void check_type(struct check *check, const char *name)
         const char *key;
         enum line_type type;
     } keys[] = {
-        {"listen", LINE_SIP},      {"transport", LINE_SIP},   {"media_address", LINE_SIP},
-        {"media_ports", LINE_SIP}, {"t38", LINE_SIP},         {"peers", LINE_SIP},
-        {"max_calls", LINE_SIP},   {"device", LINE_MODEM},    {"speed", LINE_MODEM},
-        {"flow", LINE_MODEM},      {"init", LINE_MODEM},      {"rings", LINE_MODEM},
-        {"class", LINE_MODEM},     {"caller_id", LINE_MODEM}, {"called", LINE_MODEM},
+        {"listen", LINE_SIP},      {"transport", LINE_SIP}, {"media_address", LINE_SIP},
+        {"media_ports", LINE_SIP}, {"t38", LINE_SIP},       {"peers", LINE_SIP},
+        {"allow", LINE_SIP},       {"deny", LINE_SIP},      {"max_calls", LINE_SIP},
+        {"device", LINE_MODEM},    {"speed", LINE_MODEM},   {"flow", LINE_MODEM},
+        {"init", LINE_MODEM},      {"rings", LINE_MODEM},   {"class", LINE_MODEM},
+        {"caller_id", LINE_MODEM}, {"called", LINE_MODEM},
     };
     enum line_type type = type_of(check, name);
     size_t i;
@@ -152,6 +154,19 @@ static void check_listen(struct check *check, size_t i)
     }
 }
 
+static void check_callers(struct check *check, const char *name, const char *key)
+{
+    const char *text = conf_text(check->conf, "line", name, key);
+    struct caller_list list;
+
+    if (caller_list_parse(&list, text) == 0)
+        caller_list_free(&list);
+    else
+        problem_at(check, name, key,
+                   "%s = %s is no list of networks and numbers: write e.g. 192.0.2.0/24, +1555*",
+                   key, LOG_ESCAPED(text));
+}
+
 static void check_sip(struct check *check, size_t i)
 {
     const struct conf *conf = check->conf;
@@ -163,6 +178,8 @@ static void check_sip(struct check *check, size_t i)
     int high = 0;
 
     check_listen(check, i);
+    check_callers(check, name, "allow");
+    check_callers(check, name, "deny");
     if (address != NULL && inet_pton(AF_INET, address, octets) != 1 &&
         inet_pton(AF_INET6, address, octets) != 1)
         problem_at(check, name, "media_address",

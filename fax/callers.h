@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * callers.h - who may call: the lists of [line] allow and deny, and how much one source may ask for
+ * in a second.
+ */
+#ifndef FAXPOST_FAX_CALLERS_H
+#define FAXPOST_FAX_CALLERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fax/net.h"
+#include "spool/call_info.h"
+
+/* Networks and patterns of numbers, in one list: "192.0.2.0/24, +1555*, 5550100". */
+struct caller_list {
+    struct net_list networks;          /* owned */
+    char (*patterns)[CALL_NUMBER_MAX]; /* owned */
+    size_t pattern_count;
+};
+
+/* NULL and "" are an empty list. What has a '.', ':' or '/' in it is a network. ERROR_FORMAT,
+ * ERROR_LIMIT (a number is too long), ERROR_MEMORY. */
+int caller_list_parse(struct caller_list *out, const char *text);
+int caller_list_copy(struct caller_list *out, const struct caller_list *from);
+void caller_list_free(struct caller_list *list);
+
+enum caller_verdict {
+    CALLER_WELCOME,
+    CALLER_BLOCKED,        /* by the number */
+    CALLER_SOURCE_BLOCKED, /* by the address */
+};
+
+/* deny comes before allow; an empty allow lets everybody else in. number "": not told. */
+enum caller_verdict caller_judge(const struct caller_list *allow, const struct caller_list *deny,
+                                 const struct net_address *source, const char *number);
+
+/* ---- requests a second ------------------------------------------------------------------------
+ */
+
+/* One thread's. A source is an IPv4 address, or a network of IPv6 (/64), which one caller has. */
+struct caller_rates;
+
+enum { CALLER_BURST_S = 5 }; /* so many seconds' worth may come at once */
+
+int caller_rates_new(struct caller_rates **out);
+void caller_rates_free(struct caller_rates *rates);
+
+/* One more request. False: this source has asked for more than per_second lets it (0: no limit).
+ * first: nothing of this source was turned away for a second. */
+bool caller_rates_take(struct caller_rates *rates, const struct net_address *source, int per_second,
+                       int64_t now_ms, bool *first);
+
+#endif
