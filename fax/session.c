@@ -156,7 +156,7 @@ static void on_ended(void *user, const char *why)
 
     session->core_ended = true;
     if (why != NULL && !session->heard)
-        why = "no fax was heard: a person, a data modem, or nobody";
+        why = "no fax was heard: a person, a data modem, a very bad line, or nobody";
     if (!session->ledger.complete)
         note_error(session, why);
 }
