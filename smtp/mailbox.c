@@ -123,7 +123,8 @@ static int copy_message(const char *maildir, const char *name, const char *messa
     snprintf(path, sizeof path, "%.800s/tmp/%s.%ld.%ld", maildir, name, (long)getpid(),
              (long)gettid());
     if (error == 0) {
-        to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        unlink(path); /* of a process that died; it may have another name in new/ by now */
+        to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         error = to < 0 ? error_from_errno(errno) : copy_octets(from, to);
     }
     if (error == 0 && linkat(AT_FDCWD, path, new_fd, name, 0) < 0)
