@@ -320,4 +320,4 @@ def test_power_cut(box):
     fake.wait_messages(2, 60)
     gateway.stop()
     print(run([os.path.join(BUILD, "test/powerloss/powerloss_daemon"), log, str(inode), state,
-               "400", str(os.getpid())], timeout=200))
+               "1000", str(os.getpid())], timeout=200))

@@ -148,20 +148,23 @@ static long replay_all(const char *log, uint64_t inode, const char *state, long 
     disk_replay_free(replay);
     replay = disk_replay_new_empty(log, inode);
     while (disk_replay_step(replay, &record, &data)) {
-        int pending = disk_replay_pending(replay);
-        int choice;
+        long i;
 
         moment++;
         listen(record, data);
-        lot = lot * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        if (pending == 0 || (long)((lot >> 20) % (uint64_t)records) > states)
-            continue;
-        choice = (int)((lot >> 33) % (disk_replay_is_small(replay) ? 1u << pending : 8u));
-        nftw(cut, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-        disk_replay_choose(replay, choice, lot);
-        disk_replay_build(replay, cut);
-        try_state(state, moment, choice, seed);
-        tried++;
+        for (i = 0; i <= states / records && disk_replay_pending(replay) > 0; i++) {
+            unsigned choices =
+                disk_replay_is_small(replay) ? 1u << disk_replay_pending(replay) : 8u;
+            int choice;
+
+            lot = lot * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            choice = (int)((lot >> 33) % choices);
+            nftw(cut, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+            disk_replay_choose(replay, choice, lot);
+            disk_replay_build(replay, cut);
+            try_state(state, moment, choice, seed);
+            tried++;
+        }
     }
     disk_replay_free(replay);
     printf("%ld records, %d promises, %ld states\n", records, promised, tried);
@@ -175,6 +178,8 @@ int main(int argc, char **argv)
     if (argc != 6)
         die("usage: powerloss_daemon LOG INODE STATE STATES SEED", "");
     log_open("replay", LOG_LEVEL_ALERT);
+    if (access("/dev/shm", W_OK) < 0)
+        strcpy(cut, "/tmp/powercut-XXXXXX");
     if (mkdtemp(cut) == NULL)
         die("no folder: ", cut);
     tried = replay_all(argv[1], strtoull(argv[2], NULL, 10), argv[3], atol(argv[4]),
