@@ -8,6 +8,10 @@
  * Memory that is mapped from a file and written is not seen. SQLite does that with faxpost.db-shm
  * alone, which holds nothing that must outlive the last process that has the database open.
  */
+/* The functions are defined here under their own names, not as headers would have them called. */
+#undef _FORTIFY_SOURCE
+#undef _FILE_OFFSET_BITS
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
