@@ -73,8 +73,9 @@ void command_ask_end(void);
 /* Prints a document of JSON for --json. */
 void command_print_json(const json_t *value);
 
-/* When root asks: becomes the account of the roles, so that nothing it writes into the spool is
- * root's, and no page is read with root's rights. */
+/* When root asks: becomes whoever the spool belongs to (the daemon may have been started by another
+ * account than the settings name), so that nothing it writes there is root's, and no page is read
+ * with root's rights. */
 int command_become_account(const struct command_options *options);
 
 /* ---- text (command_text.c) ---------------------------------------------------------------------

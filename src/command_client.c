@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -152,8 +153,12 @@ static json_t *ask_daemon(const json_t *request, int fd)
 int command_become_account(const struct command_options *options)
 {
     struct account account;
+    struct stat st;
     int error = account_find(&account, options->conf);
 
+    if (error == 0 && geteuid() == 0 &&
+        stat(conf_text(options->conf, "gateway", NULL, "state_dir"), &st) == 0)
+        account = (struct account){.change = st.st_uid != 0, .uid = st.st_uid, .gid = st.st_gid};
     return error < 0 ? error : account_become(&account);
 }
 

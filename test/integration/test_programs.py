@@ -284,6 +284,20 @@ def test_command_does_not_keep_a_daemon_from_starting(box):
         process.wait(60)
 
 
+def test_root_asks_before_the_daemon_runs(box):
+    """What root's command leaves in a spool of another account must not keep that account out."""
+    if os.geteuid() != 0:
+        raise Skip("only root can be somebody else")
+    gateway = box.gateway(account=STRANGER)
+    gateway.stop()
+    os.remove(os.path.join(gateway.state, "faxpost.lock"))
+    assert gateway.process is None
+    subprocess.run([COMMAND, "-c", gateway.conf, "status"], check=False, timeout=30)
+    gateway.start()
+    for name in os.listdir(gateway.state):
+        assert os.stat(os.path.join(gateway.state, name)).st_uid == STRANGER, name
+
+
 def test_others_are_refused(box):
     gateway = quiet(box)
     os.chmod(box.folder, 0o755)
