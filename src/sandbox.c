@@ -100,6 +100,18 @@ static bool has_text(const char *text)
     return text != NULL && text[0] != '\0';
 }
 
+/* STATE, and what in it may be a link to another disk. */
+static int plan_state(struct sandbox_plan *plan, const char *state)
+{
+    static const char *const parts[] = {"%s/fax", "%s/mail", "%s/mailbox"};
+    int error = plan_add(plan, SANDBOX_WRITE, false, "%s", state);
+    size_t i;
+
+    for (i = 0; error == 0 && i < sizeof parts / sizeof parts[0]; i++)
+        error = plan_add(plan, SANDBOX_WRITE_THERE, false, parts[i], state);
+    return error;
+}
+
 /* What servers.ini names. */
 static int plan_servers(struct sandbox_plan *plan, const struct conf *servers)
 {
@@ -126,8 +138,7 @@ static int plan_deliver(struct sandbox_plan *plan, const struct settings *settin
 {
     static const char *const variables[] = {"SSL_CERT_FILE", "SSL_CERT_DIR"}; /* of OpenSSL */
     const struct conf *conf = settings->file[SETTINGS_FAXPOST];
-    int error =
-        plan_add(plan, SANDBOX_WRITE, false, "%s", conf_text(conf, "gateway", NULL, "state_dir"));
+    int error = plan_state(plan, conf_text(conf, "gateway", NULL, "state_dir"));
     size_t i;
 
     plan->programs = has_text(conf_text(conf, "gateway", NULL, "alarm_command"));

@@ -21,10 +21,11 @@ enum { LANDLOCK_ABI_LEAST = 2, LANDLOCK_ABI_MOST = 6, SANDBOX_TEXT_MAX = 200 };
 #define SANDBOX_WHOLE "whole" /* so begins the state of one that lacks nothing */
 
 enum sandbox_right {
-    SANDBOX_READ,   /* files and folders */
-    SANDBOX_RUN,    /* and programs */
-    SANDBOX_WRITE,  /* read, make, write, rename, remove files and folders */
-    SANDBOX_DEVICE, /* read and write, nothing else */
+    SANDBOX_READ,        /* files and folders */
+    SANDBOX_RUN,         /* and programs */
+    SANDBOX_WRITE,       /* read, make, write, rename, remove files and folders */
+    SANDBOX_WRITE_THERE, /* the same, of a folder that need not be there */
+    SANDBOX_DEVICE,      /* read and write, nothing else */
 };
 
 struct sandbox_path {

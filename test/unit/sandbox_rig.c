@@ -87,8 +87,8 @@ static int listen_here(void)
 
 int sandbox_set_up(void **state)
 {
-    static const char *const folders[] = {"state", "state/incoming", "state/fax",
-                                          "run",   "secrets",        "other"};
+    static const char *const folders[] = {"state", "state/incoming", "state/fax", "run",
+                                          "disk",  "secrets",        "other"};
     int other;
     size_t i;
 
@@ -99,6 +99,8 @@ int sandbox_set_up(void **state)
     for (i = 0; i < sizeof folders / sizeof folders[0]; i++)
         if (mkdir(in_top(folders[i]), 0700) < 0)
             return -1;
+    if (symlink(in_top("disk"), in_top("state/mailbox")) < 0)
+        return -1;
     write_file("state/faxpost.db", "database");
     write_file("state/fax/page.tif", "page");
     write_file("state/incoming/old.tif", "page");

@@ -40,7 +40,7 @@ attempt read_database, write_database, cut_database_by_opening, cut_database,
     write_tmp, list_state, read_fax, read_incoming, make_in_state, out_of_incoming,
     link_the_password, point_to_the_password, make_device, memory_of_parent, environment_of_parent,
     terminal_by_name, store_in_incoming, store_in_fax, between_folders, memory_file_by_name,
-    random_device, zone;
+    random_device, zone, write_through_link;
 
 /* sandbox_tries_calls.c */
 attempt run_program, fork_self, vfork_self, start_program, trace_parent, end_parent, end_all,
@@ -48,7 +48,7 @@ attempt run_program, fork_self, vfork_self, start_program, trace_parent, end_par
     change_root, load_kernel, load_module, load_bpf, use_ring, add_key, start_thread, make_code,
     make_data_code, abort_self, give_name, become_dumpable, socket_udp, socket_tcp, socket_local,
     socket_raw, socket_packet, socket_audit, socket_virtual, make_pair, list_addresses, bind_udp,
-    bind_and_listen, only_listen, connect_tcp, several_datagrams, wait_in_many_ways, watch_folder,
-    use_serial_port, type_for_others;
+    bind_and_listen, only_listen, connect_tcp, several_datagrams, resolve_name, wait_in_many_ways,
+    watch_folder, use_serial_port, type_for_others;
 
 #endif

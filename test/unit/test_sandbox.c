@@ -116,6 +116,7 @@ static const struct trial trials[] = {
     {"store in incoming", store_in_incoming, FINE, REFUSED, FINE},
     {"store in fax", store_in_fax, REFUSED, FINE, FINE},
     {"rename between folders", between_folders, REFUSED, REFUSED, FINE},
+    {"write in a mailbox elsewhere", write_through_link, REFUSED, REFUSED, FINE},
     {"memory file by its name", memory_file_by_name, FINE, FINE, FINE},
     {"/dev/urandom", random_device, FINE, FINE, FINE},
     {"/etc/localtime", zone, FINE, FINE, FINE},
@@ -157,6 +158,7 @@ static const struct trial trials[] = {
     {"bind and listen", bind_and_listen, FINE, REFUSED, REFUSED},
     {"listen on any port", only_listen, FINE, REFUSED, REFUSED},
     {"connect", connect_tcp, FINE, REFUSED, FINE},
+    {"resolve a name", resolve_name, REFUSED, REFUSED, FINE},
     {"recvmmsg", several_datagrams, FINE, REFUSED, FINE},
 
     {"waiting", wait_in_many_ways, FINE, FINE, FINE},
