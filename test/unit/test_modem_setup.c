@@ -736,7 +736,7 @@ static void test_bad(void **state)
         const char *problem;
         int64_t most_ms; /* a line that waits for it tells its operator by then */
     } table[] = {
-        {"dead", {0}, {{NULL}}, {.dead = true}, "does not answer to AT, at 115200", 30000},
+        {"dead", {0}, {{0}}, {.dead = true}, "does not answer to AT, at 115200", 30000},
         {"only echoes", {0}, {{"*", NULL}}, {.echoes = true}, "repeats what it is sent", 30000},
         {"babbles", {0}, {{"*", "~x~y"}}, {0}, "no answer to AT", 30000},
         {"ERROR to everything", {0}, {{"*", "ERROR"}}, {0}, "says ERROR to everything, even", 9000},
@@ -750,7 +750,7 @@ static void test_bad(void **state)
         {"no fax", {0}, {{"+FCLASS=?", "0,8|OK"}}, {0}, "has no fax", 20000},
         {"not the wished class",
          {.class = MODEM_CLASS_2_1},
-         {{NULL}},
+         {{0}},
          {0},
          "does not take AT+FCLASS=2.1, which class = 2.1 asks for; it lists: 1, 1.0",
          20000},
@@ -760,9 +760,9 @@ static void test_bad(void **state)
          {0},
          "takes no fax class",
          20000},
-        {"stops answering", {0}, {{NULL}}, {.dies_after = 9}, "stopped answering", 60000},
-        {"dies with its reset", {0}, {{NULL}}, {.dies_after = 1}, "no answer to AT", 90000},
-        {"answers to nothing in time", {0}, {{NULL}}, {.delay_ms = 60000}, "answer", 240000},
+        {"stops answering", {0}, {{0}}, {.dies_after = 9}, "stopped answering", 60000},
+        {"dies with its reset", {0}, {{0}}, {.dies_after = 1}, "no answer to AT", 90000},
+        {"answers to nothing in time", {0}, {{0}}, {.delay_ms = 60000}, "answer", 240000},
     };
     size_t i;
 
