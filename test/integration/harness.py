@@ -18,7 +18,8 @@ BUILD = os.environ.get("BUILD_DIR") or os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "../../build/gcc")
 BUILD = os.path.abspath(BUILD)
 REPORTS = re.compile(
-    r"(ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion .* failed)")
+    r"(ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion .* failed|"
+    r"CONFIRMED PAGES LOST)")
 
 
 class Skip(Exception):

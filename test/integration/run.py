@@ -125,8 +125,8 @@ class Child:
 
 def run_all(tests, jobs, top):
     """Gives the counts of outcomes. Calls are live, and a shared machine may stand still in the
-    middle of one: a test that fails is shown as AGAIN and has one more try, alone. What a sanitizer
-    reports has none."""
+    middle of one: a test that fails is shown as AGAIN and has one more try, alone. What a
+    sanitizer reports has none, nor a page that was lost."""
     counts = {"PASS": 0, "FAIL": 0, "SKIP": 0}
     waiting = [t for t in tests if not harness.attribute(t, "alone", False)]
     waiting.sort(key=lambda t: -harness.attribute(t, "timeout", 120))  # the long ones first
