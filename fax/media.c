@@ -29,7 +29,7 @@
 
 enum {
     SLOT_MS = SESSION_TICK_MS / MEDIA_SLOTS,
-    LATE_SLOTS_MAX = 10 * MEDIA_SLOTS, /* so much lost time is made up for, the rest is skipped */
+    LATE_SLOTS_MAX = MEDIA_LATE_TICKS_MAX * MEDIA_SLOTS,
     MESSAGES_MOST = 1 << 20,
     COMPLAIN_EVERY_MS = 10000,
 };

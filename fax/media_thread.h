@@ -12,7 +12,10 @@
 
 #include "fax/udptl.h"
 
-enum { MEDIA_SLOTS = 4 };
+enum {
+    MEDIA_SLOTS = 4,
+    MEDIA_LATE_TICKS_MAX = 30, /* so much lost time is made up for, the rest is skipped */
+};
 
 struct channel;
 struct mailbox;

@@ -20,7 +20,7 @@ enum {
     HEADER_SIZE = 12,
     PAYLOAD_MIN = 40, /* 5 ms */
     PAYLOAD_MAX = 800,
-    RING_SAMPLES = 4096, /* half a second */
+    RING_SAMPLES = 8192, /* a second: what waits in the socket when we were late fits in */
     SEQ_JUMP = 100,
     LATE_RUN_MAX = 10,  /* so many late packets in a row: the network has become slower for good */
     DRY_TICKS_MAX = 25, /* so long without a packet: the next one begins anew */
@@ -171,6 +171,12 @@ static void buffer_restart(struct rtp *rtp, const struct parsed *packet)
     memset(rtp->valid, 0, sizeof rtp->valid);
 }
 
+/* Not so when much was played at once, because we were late: then it came at once, too. */
+static bool is_dry(const struct rtp *rtp)
+{
+    return rtp->dry_ticks > DRY_TICKS_MAX && (int32_t)(rtp->end_time - rtp->play_time) <= 0;
+}
+
 enum place { PLACE_HERE, PLACE_ELSEWHERE, PLACE_ANEW };
 
 /* RFC 3550 A.1: a packet far away or of another source makes itself the stream only when its
@@ -179,7 +185,7 @@ static enum place packet_place(struct rtp *rtp, const struct parsed *packet)
 {
     int ahead = (int16_t)(uint16_t)(packet->seq - rtp->newest_seq);
 
-    if (!rtp->started || rtp->dry_ticks > DRY_TICKS_MAX)
+    if (!rtp->started || is_dry(rtp))
         return PLACE_ANEW;
     if (packet->ssrc == rtp->ssrc && ahead > -SEQ_JUMP && ahead < SEQ_JUMP) {
         rtp->pending = false;

@@ -495,6 +495,29 @@ static void test_jitter(void **state)
     rtp_free(rtp);
 }
 
+/* We were late: half a second came at once and is played at once, and nothing is lost of it or of
+ * what follows; nothing is dropped later, either. */
+static void test_late(void **state)
+{
+    struct rtp *rtp = rtp_new(RTP_PCMA, 3);
+    struct far far = {.samples = TICK, .type = 8};
+    int16_t out[TICK];
+    struct rtp_counts counts;
+
+    (void)state;
+    play(rtp, &far, 100);
+    for (int i = 0; i < 28; i++)
+        far_send(&far, rtp, 0x33);
+    for (int i = 0; i < 28; i++)
+        assert_int_equal(rtp_pull(rtp, out), TICK);
+    assert_int_equal(play(rtp, &far, 500), 500);
+    rtp_counts(rtp, &counts);
+    assert_int_equal(counts.filled_samples, 0);
+    assert_int_equal(counts.dropped_samples, 0);
+    assert_int_equal(counts.resyncs, 0);
+    rtp_free(rtp);
+}
+
 static void test_mutations(void **state)
 {
     struct rtp *rtp = rtp_new(RTP_PCMA, 3);
@@ -540,6 +563,7 @@ int main(void)
         cmocka_unit_test(test_pause),
         cmocka_unit_test(test_skew),
         cmocka_unit_test(test_jitter),
+        cmocka_unit_test(test_late),
         cmocka_unit_test(test_mutations),
     };
 
