@@ -149,8 +149,10 @@ static void audio_in(struct channel *channel)
 {
     int16_t samples[SESSION_TICK_SAMPLES];
 
-    rtp_pull(channel->rtp, samples);
-    session_post_audio(channel->call.session, samples, SESSION_TICK_SAMPLES);
+    if (rtp_pull(channel->rtp, samples) > 0)
+        session_post_audio(channel->call.session, samples, SESSION_TICK_SAMPLES);
+    else
+        session_post_missing(channel->call.session, samples, SESSION_TICK_SAMPLES);
 }
 
 static void audio_out(struct channel *channel, const int16_t samples[SESSION_TICK_SAMPLES])

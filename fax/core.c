@@ -276,6 +276,11 @@ bool core_expects_page(const struct t30_state_s *t30)
     return t30->state >= STATE_F_DOC_NON_ECM && t30->state <= STATE_F_POST_DOC_ECM;
 }
 
+bool core_reads_page(const t30_state_t *t30)
+{
+    return t30->rx_trained && (t30->state == STATE_F_DOC_NON_ECM || t30->state == STATE_F_DOC_ECM);
+}
+
 /* A frame that began and does not end makes the core hang up, without a word, after 3 s (its T2A
  * and T4A; T1A with ECM). The packet that was to end it may just be lost: so it gets a little more
  * time, which long frames can do with, and then counts as ended. */

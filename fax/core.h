@@ -60,6 +60,9 @@ void core_keep_waiting(struct core *core);
 /* True while a page, or the command behind it, is what the core waits for. */
 bool core_expects_page(const struct t30_state_s *t30);
 
+/* True while the carrier of a page is being read and the page's own end was not. */
+bool core_reads_page(const struct t30_state_s *t30);
+
 /* A post-message command is about to be handed over. is_torn: the sender was heard between page and
  * command, but could not be read. lost_octets: of the page, as far as is known. */
 void core_note_command(struct core *core, bool is_torn, int lost_octets);

@@ -20,9 +20,10 @@ struct front;
 
 struct front_ops {
     void (*free)(struct front *front);
-    /* What comes in; all but one are NULL. */
+    /* What comes in; those of other media are NULL. */
     void (*ifp)(struct front *front, const uint8_t *ifp, size_t length, uint16_t seq);
     void (*audio)(struct front *front, int16_t *samples, size_t count);
+    void (*missing)(struct front *front, int16_t *samples, size_t count); /* a guess */
     void (*octets)(struct front *front, const uint8_t *octets, size_t length);
     /* Hands events that wait to the core. Stops at a frame that needs the worker, unless it was
      * called there: then exactly that frame is handed over. */

@@ -26,6 +26,9 @@ enum {
     LOUD = 60,            /* mean amplitude of a signal, about -45 dBm0 */
     PREAMBLE_OCTETS = 38, /* flags: 1 s of V.21 */
     HELD_UP_MS = 300000,  /* for the rest of a page that cannot be read */
+    MISSING_MS_MAX = 200, /* what is missing longer is silence, which some senders suppress */
+    END_SAMPLES = 20,     /* of a tick: do they still belong to the carrier? */
+    LOST_OCTETS_MOST = 1 << 24,
 };
 
 struct event {
@@ -43,6 +46,8 @@ struct front_audio {
     int held_up_ms; /* since the last whole frame */
     bool reads;     /* flags are coming in */
     int run_ms;     /* of a signal that is none of those known */
+    bool was_loud;  /* the last that came */
+    int missing_ms; /* since then */
     modem_connect_tones_rx_state_t *cng;
     /* our own V.21 receiver, while the core is frozen with its own receiver off */
     bool listening;
@@ -209,17 +214,51 @@ static void count_unread(struct front_audio *front, bool loud, int ms)
         t30->image_carrier_attempted = FALSE;
 }
 
+static int octets_of(t30_state_t *t30, int ms)
+{
+    t30_stats_t stats;
+
+    t30_get_transfer_statistics(t30, &stats);
+    return stats.bit_rate / 8 * ms / 1000;
+}
+
+/* 20 ms in the middle of a page did not come. They are a whole number of bauds with V.17, V.29 and
+ * V.27ter alike, so a receiver that lets its carrier and its clock run on by themselves is in step
+ * behind them, and only octets are lost: ECM asks for them again, without it they count against the
+ * page. */
+static void sustain(struct front_audio *front)
+{
+    fax_rx_fillin(front->fax, SESSION_TICK_SAMPLES);
+    if (!front->base.t30->error_correcting_mode && front->base.lost_octets < LOST_OCTETS_MOST)
+        front->base.lost_octets += octets_of(front->base.t30, SESSION_TICK_MS);
+}
+
+/* Does what is missing belong to the carrier of a page? The end of the last samples that came
+ * tells. Elsewhere, in V.21 and while a receiver trains, what is missing counts as silence: many
+ * senders suppress theirs, and without the pause between two signals both would be lost. */
+static bool is_within_page(struct front_audio *front, size_t count)
+{
+    t30_state_t *t30 = front->base.t30;
+
+    front->missing_ms += (int)count / SAMPLES_PER_MS;
+    return front->was_loud && count == SESSION_TICK_SAMPLES &&
+           front->missing_ms <= MISSING_MS_MAX && core_reads_page(t30);
+}
+
 /* A carrier that tore in the middle of a page, or in its training, cannot be taken up again. The
  * sender does not know and goes on; the core waits for the command behind the page by T2 alone and
  * would then send a DIS into it. Its clock stands still as long as the sender is heard; the command
  * tells what is missing, with ECM frame by frame. */
-static void receive(struct front_audio *front, int16_t *samples, size_t count)
+static void receive(struct front_audio *front, int16_t *samples, size_t count, bool is_missing)
 {
     t30_state_t *t30 = front->base.t30;
-    bool loud = core_expects_page(t30) && is_loud(samples, count);
+    bool loud = core_expects_page(t30) && (is_missing || is_loud(samples, count));
     int timer = t30->timer_t2_t4;
 
-    fax_rx(front->fax, samples, (int)count);
+    if (is_missing)
+        sustain(front);
+    else
+        fax_rx(front->fax, samples, (int)count);
     count_unread(front, loud, (int)count / SAMPLES_PER_MS);
     front->base.is_held_up = loud && timer > (int)count && front->held_up_ms < HELD_UP_MS &&
                              t30->timer_t2_t4 == timer - (int)count;
@@ -229,7 +268,7 @@ static void receive(struct front_audio *front, int16_t *samples, size_t count)
     front->held_up_ms += (int)count / SAMPLES_PER_MS;
 }
 
-static void audio_audio(struct front *base, int16_t *samples, size_t count)
+static void hear(struct front *base, int16_t *samples, size_t count, bool is_missing)
 {
     struct front_audio *front = (struct front_audio *)base;
     int octets_before;
@@ -247,10 +286,27 @@ static void audio_audio(struct front *base, int16_t *samples, size_t count)
         return;
     }
     front->listening = false;
+    if (!core_expects_page(base->t30))
+        base->lost_octets = 0;
     octets_before = base->t30->t4.rx.line_image_size;
-    receive(front, samples, count);
+    receive(front, samples, count, is_missing);
     if (!base->t30->error_correcting_mode && base->t30->t4.rx.line_image_size > octets_before)
         session_image_in(base->session);
+}
+
+static void audio_audio(struct front *base, int16_t *samples, size_t count)
+{
+    struct front_audio *front = (struct front_audio *)base;
+
+    front->missing_ms = 0;
+    if (count >= END_SAMPLES)
+        front->was_loud = is_loud(samples + count - END_SAMPLES, END_SAMPLES);
+    hear(base, samples, count, false);
+}
+
+static void audio_missing(struct front *base, int16_t *samples, size_t count)
+{
+    hear(base, samples, count, is_within_page((struct front_audio *)base, count));
 }
 
 /* ---- audio out ------------------------------------------------------------------------------ */
@@ -340,6 +396,7 @@ static void audio_free(struct front *base)
 static const struct front_ops ops = {
     .free = audio_free,
     .audio = audio_audio,
+    .missing = audio_missing,
     .pump = audio_pump,
     .tick = audio_tick,
     .respond = audio_respond,

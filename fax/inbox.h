@@ -21,7 +21,7 @@ struct inbox {
     uint64_t dropped;
 };
 
-enum inbox_kind { INBOX_IFP, INBOX_AUDIO, INBOX_OCTETS };
+enum inbox_kind { INBOX_IFP, INBOX_AUDIO, INBOX_MISSING, INBOX_OCTETS };
 
 struct inbox_record {
     enum inbox_kind kind;

@@ -453,6 +453,11 @@ void session_post_audio(struct session *session, const int16_t *samples, size_t 
     inbox_put(&session->inbox, INBOX_AUDIO, 0, samples, count * sizeof *samples);
 }
 
+void session_post_missing(struct session *session, const int16_t *samples, size_t count)
+{
+    inbox_put(&session->inbox, INBOX_MISSING, 0, samples, count * sizeof *samples);
+}
+
 void session_post_octets(struct session *session, const uint8_t *octets, size_t length)
 {
     while (length > 0) {
@@ -502,6 +507,9 @@ static void feed(struct session *session)
         else if (record.kind == INBOX_AUDIO && front->ops->audio != NULL)
             front->ops->audio(front, (int16_t *)(void *)record.data,
                               record.length / sizeof(int16_t));
+        else if (record.kind == INBOX_MISSING && front->ops->missing != NULL)
+            front->ops->missing(front, (int16_t *)(void *)record.data,
+                                record.length / sizeof(int16_t));
         else if (record.kind == INBOX_OCTETS && front->ops->octets != NULL)
             front->ops->octets(front, record.data, record.length);
         core_keep_waiting(&session->core);

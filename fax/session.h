@@ -83,6 +83,9 @@ void session_free(struct session *session);
 
 void session_post_ifp(struct session *session, const uint8_t *ifp, size_t length, uint16_t seq);
 void session_post_audio(struct session *session, const int16_t *samples, size_t count);
+/* The same when nothing came at its time: samples are a guess. In the middle of a page the receiver
+ * is kept in step instead, for a fifth of a second. */
+void session_post_missing(struct session *session, const int16_t *samples, size_t count);
 /* Octets from the modem, as they come. */
 void session_post_octets(struct session *session, const uint8_t *octets, size_t length);
 /* The outcome of storing a page: 0 or a negative error. Older generations are ignored. */

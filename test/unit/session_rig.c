@@ -15,6 +15,8 @@
 #include <tiffio.h>
 
 #include "fax/frames.h"
+#include "fax/media_thread.h"
+#include "fax/rtp.h"
 
 enum { TICK = SESSION_TICK_SAMPLES, BEGIN_MS = 1000, RUN_MOST_MS = 600000, GAP_AT_MS = 5000 };
 
@@ -130,6 +132,8 @@ struct rig {
     struct rig_result *out;
     struct session *session;
     bool audio;
+    struct rtp *far, *rtp; /* the sender's stream, and ours */
+    int stalled_ticks;     /* not yet made up for */
     fax_state_t *fax;
     t38_terminal_state_t *terminal;
     t30_state_t *t30; /* the sender's */
@@ -197,13 +201,23 @@ static int mutate(struct rig *rig, uint8_t *ifp, int length)
     return length;
 }
 
-static bool is_in_gap(const struct rig *rig)
+static bool is_within(const struct rig *rig, int length_ms)
 {
     int64_t from_ms = rig->c->gap_at_ms > 0 ? BEGIN_MS + rig->c->gap_at_ms
                       : rig->page_ms > 0    ? rig->page_ms + GAP_AT_MS
                                             : RUN_MOST_MS;
 
-    return rig->now_ms >= from_ms && rig->now_ms < from_ms + rig->c->gap_ms;
+    return rig->now_ms >= from_ms && rig->now_ms < from_ms + length_ms;
+}
+
+static bool is_in_gap(const struct rig *rig)
+{
+    return is_within(rig, rig->c->gap_ms);
+}
+
+static bool is_stalled(const struct rig *rig)
+{
+    return is_within(rig, rig->c->stall_ms);
 }
 
 static int on_sender_ifp(t38_core_state_t *t38, void *user, const uint8_t *ifp, int length,
@@ -346,9 +360,9 @@ static void take_pages(struct rig *rig)
 }
 
 /* One step of the session and of what it needs. False when it is over. */
-static bool step_session(struct rig *rig, int16_t *audio_out)
+static bool run_session(struct rig *rig, int64_t now_ms, int16_t *audio_out)
 {
-    switch (session_run(rig->session, rig->now_ms, audio_out)) {
+    switch (session_run(rig->session, now_ms, audio_out)) {
     case SESSION_GOES_ON: return true;
     case SESSION_NEEDS_WORKER:
         session_work(rig->session);
@@ -362,6 +376,36 @@ static bool step_session(struct rig *rig, int16_t *audio_out)
     return false;
 }
 
+/* The buffer gives one tick to the session. */
+static void play_tick(struct rig *rig)
+{
+    int16_t samples[TICK];
+
+    if (rtp_pull(rig->rtp, samples) > 0)
+        session_post_audio(rig->session, samples, TICK);
+    else
+        session_post_missing(rig->session, samples, TICK);
+}
+
+static bool is_silent(const int16_t samples[TICK])
+{
+    for (int i = 0; i < TICK; i++)
+        if (samples[i] != 0)
+            return false;
+    return true;
+}
+
+static void step_packet(struct rig *rig, const int16_t *from_sender, bool is_lost)
+{
+    uint8_t packet[RTP_PACKET_MAX];
+    int length = rtp_make(rig->far, from_sender, packet, sizeof packet);
+
+    if (!is_lost && !(rig->c->suppresses && is_silent(from_sender)))
+        rtp_receive(rig->rtp, packet, (size_t)length);
+    if (!is_stalled(rig))
+        play_tick(rig);
+}
+
 static void step_line(struct rig *rig, int16_t *to_sender)
 {
     int16_t from_sender[TICK] = {0};
@@ -372,9 +416,12 @@ static void step_line(struct rig *rig, int16_t *to_sender)
             fax_tx(rig->fax, from_sender, TICK);
         if (rig->dcn_lost)
             memset(from_sender, 0, sizeof from_sender);
-        if (gap && rig->c->gap != RIG_GAP_FROM_US)
+        if (gap && rig->c->gap != RIG_GAP_FROM_US && !rig->c->rtp)
             memset(from_sender, 0, sizeof from_sender);
-        session_post_audio(rig->session, from_sender, TICK);
+        if (rig->c->rtp)
+            step_packet(rig, from_sender, gap && rig->c->gap != RIG_GAP_FROM_US);
+        else
+            session_post_audio(rig->session, from_sender, TICK);
         if (rig->deaf || (gap && rig->c->gap != RIG_GAP_TO_US))
             memset(to_sender, 0, sizeof *to_sender * TICK);
         if (!rig->gone)
@@ -382,6 +429,26 @@ static void step_line(struct rig *rig, int16_t *to_sender)
     } else if (!rig->gone) {
         t38_terminal_send_timeout(rig->terminal, TICK);
     }
+}
+
+/* After a stall the ticks that were missed are made up for, as far as a media thread does. Of the
+ * packets that go out then, all at once, the sender hears the last. */
+static bool step_session(struct rig *rig, int16_t *audio_out)
+{
+    if (is_stalled(rig)) {
+        memset(audio_out, 0, sizeof *audio_out * TICK);
+        rig->stalled_ticks++;
+        return true;
+    }
+    if (rig->stalled_ticks > MEDIA_LATE_TICKS_MAX - 1)
+        rig->stalled_ticks = MEDIA_LATE_TICKS_MAX - 1;
+    for (; rig->stalled_ticks > 0; rig->stalled_ticks--) {
+        if (!run_session(rig, rig->now_ms - (int64_t)rig->stalled_ticks * SESSION_TICK_MS,
+                         audio_out))
+            return false;
+        play_tick(rig);
+    }
+    return run_session(rig, rig->now_ms, audio_out);
 }
 
 void rig_run(struct rig_result *out, const struct rig_case *c)
@@ -408,6 +475,10 @@ void rig_run(struct rig_result *out, const struct rig_case *c)
     if (session_library_init() < 0 || session_new(&rig.session, &settings, &hooks) < 0)
         abort();
     set_up_sender(&rig, path, c->media == SESSION_AUDIO);
+    if (c->rtp) {
+        rig.far = rtp_new(RTP_PCMA, 3);
+        rig.rtp = rtp_new(RTP_PCMA, 3);
+    }
     for (rig.now_ms = BEGIN_MS; rig.now_ms < RUN_MOST_MS; rig.now_ms += SESSION_TICK_MS) {
         step_line(&rig, audio);
         if (rig.store.due_ms > 0 && rig.now_ms >= rig.store.due_ms) {
@@ -443,6 +514,8 @@ void rig_run(struct rig_result *out, const struct rig_case *c)
     }
     session_free(rig.session);
     rig.session = NULL;
+    rtp_free(rig.far);
+    rtp_free(rig.rtp);
     free_sender(&rig);
     unlink(path);
 }

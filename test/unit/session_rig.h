@@ -39,6 +39,9 @@ struct rig_case {
     int gap_ms;              /* so long a silence, or packets lost … */
     int gap_at_ms;    /* … so long after the call began; 0: in the middle of the first page */
     enum rig_gap gap; /* … and whom it concerns */
+    bool rtp;         /* audio comes to us as RTP: a gap are packets that are lost */
+    bool suppresses;  /* the sender sends no packets while it is silent; needs rtp */
+    int stall_ms;     /* our side stands still so long, at gap_at_ms; needs rtp */
     int mutate_seed;  /* T.38: packets are mutated … */
     int mutate_share; /* … so many of a thousand */
 };

@@ -56,6 +56,19 @@ static const struct sweep t38_plain_sweeps[] = {
     {"T.38, plain", {.media = SESSION_T38, .pages = 2}, {690, 0, 0}},
 };
 
+/* Packets that are lost, and our side standing still. */
+static const struct sweep rtp_ecm_sweeps[] = {
+    {"RTP, ECM, V.17", {.rtp = true, .ecm = true, .pages = 2}, {690, 0, 0}},
+    {"RTP, ECM, V.29", {.rtp = true, .ecm = true, .pages = 2, .modems = V29}, {1700, 0, 0}},
+    {"RTP, ECM, V.27ter", {.rtp = true, .ecm = true, .pages = 1, .modems = V27TER}, {1700, 0, 0}},
+};
+
+static const struct sweep rtp_plain_sweeps[] = {
+    {"RTP, plain, V.17", {.rtp = true, .pages = 2}, {690, 0, 0}},
+    {"RTP, plain, V.29", {.rtp = true, .pages = 2, .modems = V29}, {1700, 0, 0}},
+    {"RTP, plain, V.27ter", {.rtp = true, .pages = 1, .modems = V27TER}, {1700, 0, 0}},
+};
+
 static enum outcome judge(const struct rig_case *c, const struct rig_result *result)
 {
     for (int page = 1; page <= result->info.pages; page++)
@@ -105,11 +118,21 @@ static int length_of(const struct rig_case *c)
     return (int)result.seconds * 1000;
 }
 
+enum { LENGTHS = 5 };
+
+/* Of gaps: silence is noticed when it is long, single packets are lost more often than ten. */
+static const int *gap_lengths(const struct rig_case *c)
+{
+    static const int silence[LENGTHS] = {60, 120, 200, 300, 400};
+    static const int packets[LENGTHS] = {20, 60, 100, 160, 200};
+
+    return c->rtp ? packets : silence;
+}
+
 /* One direction of a sweep, with gaps of `gap_ms`, or of all lengths in turn for 0. */
 static void sweep_direction(struct tally *tally, const struct rig_case *sweep, enum rig_gap gap,
                             int step_ms, int gap_ms)
 {
-    static const int lengths[] = {60, 120, 200, 300, 400};
     struct rig_case c = *sweep;
     int length_ms = length_of(&c);
     int n = 0;
@@ -118,26 +141,26 @@ static void sweep_direction(struct tally *tally, const struct rig_case *sweep, e
     if (step_ms == 0)
         return;
     for (c.gap_at_ms = step_ms; c.gap_at_ms < length_ms; c.gap_at_ms += step_ms) {
-        c.gap_ms = gap_ms > 0 ? gap_ms : lengths[n++ % 5];
+        c.gap_ms = gap_ms > 0 ? gap_ms : gap_lengths(&c)[n++ % LENGTHS];
         try(tally, &c);
     }
 }
 
 static void campaign(struct tally *all, const struct sweep *sweep, int step_ms, int rows)
 {
-    static const int lengths[] = {60, 120, 200, 300, 400};
     struct rig_case c = sweep->c;
+    const int *lengths = gap_lengths(&c);
 
     c.name = sweep->name;
     c.rows = rows;
     for (int gap = RIG_GAP_TO_US; gap <= RIG_GAP_BOTH; gap++) {
         if (sweep->step_ms[gap] == 0)
             continue;
-        for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        for (int i = 0; i < LENGTHS; i++) {
             struct tally tally = {0};
 
             sweep_direction(&tally, &c, (enum rig_gap)gap, step_ms, lengths[i]);
-            print_message("TABLE %-14s %-9s %3d ms: calls %d", c.name, gap_names[gap], lengths[i],
+            print_message("TABLE %-19s %-9s %3d ms: calls %d", c.name, gap_names[gap], lengths[i],
                           tally.calls);
             for (int k = 0; k < OUTCOMES; k++)
                 print_message(", %s %d", outcome_names[k], tally.outcomes[k]);
@@ -217,12 +240,117 @@ static void test_t38_plain(void **state)
     assert_true(tally.refused * 8 > tally.calls);
 }
 
+/* With lost packets a call goes on as with silence, but its carriers do not tear. */
+static void test_rtp_ecm(void **state)
+{
+    struct tally tally = {0};
+
+    (void)state;
+    sweep_all(&tally, rtp_ecm_sweeps, sizeof rtp_ecm_sweeps / sizeof rtp_ecm_sweeps[0]);
+    assert_int_equal(tally.outcomes[COMPLETE], tally.calls);
+    assert_int_equal(tally.unsure, 0);
+}
+
+/* Without ECM a few rows are as good as noise on a line, more is refused: as with T.38. */
+static void test_rtp_plain(void **state)
+{
+    struct tally tally = {0};
+
+    (void)state;
+    sweep_all(&tally, rtp_plain_sweeps, sizeof rtp_plain_sweeps / sizeof rtp_plain_sweeps[0]);
+    assert_int_equal(tally.outcomes[EMPTY] + tally.outcomes[PARTIAL], 0);
+    assert_true(tally.outcomes[DOUBTFUL] * 20 < tally.calls);
+    assert_true(tally.outcomes[CUT] * 3 < tally.calls);
+}
+
+/* In the middle of a page of 1200 rows: how much longer a call takes for it. What is lost with a
+ * carrier that tears is most of a block; of 200 ms, a handful of frames. */
+static void test_carrier_holds(void **state)
+{
+    static const int modems[] = {ALL_MODEMS, V29, V27TER};
+    static struct rig_result result;
+    int worst_ms = 0;
+
+    (void)state;
+    for (size_t m = 0; m < sizeof modems / sizeof modems[0]; m++) {
+        struct rig_case c = {
+            .name = "", .rtp = true, .ecm = true, .pages = 1, .rows = 1200, .modems = modems[m]};
+        int64_t whole_s;
+
+        rig_run(&result, &c);
+        whole_s = result.seconds;
+        for (c.gap_ms = 20; c.gap_ms <= 200; c.gap_ms += 20) {
+            rig_run(&result, &c);
+            assert_int_equal(judge(&c, &result), COMPLETE);
+            if ((result.seconds - whole_s) * 1000 > worst_ms)
+                worst_ms = (int)(result.seconds - whole_s) * 1000;
+        }
+    }
+    assert_in_range(worst_ms, 0, 8000);
+}
+
+/* A sender whose gateway suppresses silence: that is not taken for something lost. */
+static void test_suppressed_silence(void **state)
+{
+    static const int modems[] = {ALL_MODEMS, V29, V27TER};
+    static struct rig_result result;
+
+    (void)state;
+    for (size_t m = 0; m < 2 * (sizeof modems / sizeof modems[0]); m++) {
+        struct rig_case c = {
+            .name = "", .rtp = true, .ecm = m % 2 == 0, .pages = 2, .modems = modems[m / 2]};
+        int64_t whole_s;
+
+        rig_run(&result, &c);
+        whole_s = result.seconds;
+        c.suppresses = true;
+        rig_run(&result, &c);
+        assert_int_equal(judge(&c, &result), COMPLETE);
+        assert_int_equal(result.rtn, 0);
+        assert_null(strstr(result.trace, "PPR"));
+        assert_in_range(result.seconds, whole_s, whole_s + 3);
+    }
+}
+
+/* Our side stands still; all packets wait for it in the socket, and none of them is lost to it. */
+static void test_stall(void **state)
+{
+    static const int modems[] = {ALL_MODEMS, V29, V27TER};
+    static struct rig_result result;
+    int damaged = 0;
+
+    (void)state;
+    for (size_t m = 0; m < sizeof modems / sizeof modems[0]; m++) {
+        struct rig_case c = {
+            .name = "stall", .rtp = true, .pages = 1, .rows = 1200, .modems = modems[m]};
+
+        for (c.ecm = false;; c.ecm = true) {
+            for (c.stall_ms = 120; c.stall_ms <= 520; c.stall_ms += 130) {
+                bool whole;
+
+                rig_run(&result, &c);
+                whole = judge(&c, &result) == COMPLETE && result.rtn == 0 &&
+                        strstr(result.trace, "PPR") == NULL;
+                damaged += !whole;
+                if (!whole)
+                    print_message("modems %d, ECM %d, stall of %d ms: %s, RTN %d\n%s", modems[m],
+                                  c.ecm, c.stall_ms, outcome_names[judge(&c, &result)], result.rtn,
+                                  result.trace);
+            }
+            if (c.ecm)
+                break;
+        }
+    }
+    assert_int_equal(damaged, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ecm),
-        cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_t38_ecm),
+        cmocka_unit_test(test_ecm),           cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_rtp_ecm),       cmocka_unit_test(test_rtp_plain),
+        cmocka_unit_test(test_carrier_holds), cmocka_unit_test(test_suppressed_silence),
+        cmocka_unit_test(test_stall),         cmocka_unit_test(test_t38_ecm),
         cmocka_unit_test(test_t38_plain),
     };
 
