@@ -11,6 +11,7 @@ import time
 import tty
 
 from harness import images, timeout
+from softmodem import need_ptys
 from test_calls import check_partial
 from test_modem import by_line, modem_gateway
 
@@ -51,6 +52,7 @@ class Class2Modem:
         self.name, self.class_20, self.reverse = name, class_20, reverse
         self.pages, self.breaks_in = strips(document), breaks_in
         self.device = box.path(name)
+        need_ptys()
         self.fd, self.slave = pty.openpty()
         tty.setraw(self.slave)
         os.symlink(os.ttyname(self.slave), self.device)

@@ -13,7 +13,7 @@ import threading
 import tty
 
 from harness import BUILD, sanitized, timeout, wait_for
-from softmodem import SoftModem
+from softmodem import SoftModem, need_ptys
 
 NOBODY = 65534
 GOOD = {"": "OK", "Z": "OK", "E0V1Q0": "OK", "S0=0": "OK", "I0": "56000|OK",
@@ -27,6 +27,7 @@ class Scripted:
 
     def __init__(self, box, answers, other="ERROR"):
         self.answers, self.other, self.commands = answers, other, []
+        need_ptys()
         self.master, self.slave = pty.openpty()
         tty.setraw(self.slave)
         self.device = os.ttyname(self.slave)

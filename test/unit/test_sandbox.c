@@ -4,12 +4,14 @@
  * of its own: it enters the sandbox of a role on folders of the test, as a role does, and tries.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -386,6 +388,13 @@ int main(void)
         cmocka_unit_test(test_new_settings),
     };
 
+    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    if (fd < 0) {
+        print_message("there are no pseudo terminals here: /dev/pts is not mounted\n");
+        return 77;
+    }
+    close(fd);
     log_open("test", LOG_LEVEL_ERROR);
     return cmocka_run_group_tests_name("sandbox", tests, sandbox_set_up, sandbox_tear_down);
 }
