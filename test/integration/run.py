@@ -179,7 +179,7 @@ def main():
     if sys.argv[1:2] == ["--one"]:
         run_one(sys.argv[2], sys.argv[3])
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=int(os.environ.get("TEST_JOBS", "6")))
+    parser.add_argument("--jobs", type=int, default=int(os.environ.get("TEST_JOBS", "9")))
     parser.add_argument("--marked", action="store_true", help="only tests marked @sanitized")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("names", nargs="*")
