@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -103,6 +104,15 @@ class Box:
         with open(self.path(name), "w") as file:
             file.write(text)
         return self.path(name)
+
+    def reachable(self, path):
+        """A copy of a program or library where every account can execute it: the build may lie in
+        a folder that is closed to others, as /root is."""
+        copy = self.path("bin-" + os.path.basename(path))
+        if not os.path.exists(copy):
+            shutil.copy(path, copy)
+            os.chmod(copy, 0o755)
+        return copy
 
     def close(self):
         for closer in reversed(self.closers):
@@ -299,11 +309,15 @@ class Gateway:
     def start(self):
         with open(self.log_path, "a") as log:
             self.process = subprocess.Popen(
-                [os.path.join(BUILD, "src/faxpostd"), "-F", "-c", self.conf],
+                [self.program("faxpostd"), "-F", "-c", self.conf],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 env=self.environment, start_new_session=True, **self.who())
         wait_for("faxpostd is ready", self._is_ready, 30)
         return self
+
+    def program(self, name):
+        path = os.path.join(BUILD, "src", name)
+        return self.box.reachable(path) if self.account else path
 
     def who(self):
         """For subprocess: under the daemon's account."""
@@ -334,7 +348,7 @@ class Gateway:
 
     def faxpost(self, *arguments, check=True, json_=True):
         """The command, its JSON parsed; None when it fails and check is off."""
-        command = [os.path.join(BUILD, "src/faxpost"), *arguments]
+        command = [self.program("faxpost"), *arguments]
         command += ["--json"] if json_ else []
         done = subprocess.run([*command, "-c", self.conf], capture_output=True, text=True,
                               stdin=subprocess.DEVNULL, timeout=30, env=self.environment,

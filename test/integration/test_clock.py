@@ -16,6 +16,7 @@ class Clock:
     """clock.set(seconds ahead of the machine's)."""
 
     def __init__(self, box):
+        self.box = box
         self.path = box.path("clock")
         self.set(0)
 
@@ -28,7 +29,7 @@ class Clock:
         shim = os.path.join(BUILD, "test/powerloss/disk_shim.so")
         if not os.path.exists(shim):
             raise Skip("disk_shim.so is not built: make test-programs")
-        return {"LD_PRELOAD": shim, "FAXPOST_CLOCK": self.path}
+        return {"LD_PRELOAD": self.box.reachable(shim), "FAXPOST_CLOCK": self.path}
 
 
 def start(box, server, **retry):

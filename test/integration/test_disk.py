@@ -26,7 +26,7 @@ class Disk:
         shim = os.path.join(BUILD, "test/powerloss/disk_shim.so")
         if not os.path.exists(shim):
             raise Skip("disk_shim.so is not built: make test-programs")
-        return {"LD_PRELOAD": shim, "FAXPOST_DISK_FAULTS": self.control,
+        return {"LD_PRELOAD": self.box.reachable(shim), "FAXPOST_DISK_FAULTS": self.control,
                 "FAXPOST_DISK_FOLDER": self.box.path("gateway", "state")}
 
     def fail(self, *rules):
