@@ -18,7 +18,7 @@
 
 #include "fax/receive.h"
 #include "fax/receive_settings.h"
-#include "fax/session.h"
+#include "fax/t30/session.h"
 #include "fax/worker.h"
 #include "spool/call_info.h"
 #include "spool/incoming.h"

@@ -13,9 +13,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "fax/channel.h"
-#include "fax/line_modem.h"
-#include "fax/line_sip.h"
+#include "fax/sip/channel.h"
+#include "fax/modem/line_modem.h"
+#include "fax/sip/line_sip.h"
 
 enum { PATIENCE_MS = 10000, SIP_TEXT_MAX = 2048 };
 

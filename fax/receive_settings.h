@@ -13,9 +13,9 @@
 
 #include "base/conf.h"
 #include "fax/callers.h"
-#include "fax/modem_models.h"
+#include "fax/modem/modem_models.h"
 #include "fax/net.h"
-#include "fax/serial.h"
+#include "fax/modem/serial.h"
 #include "spool/call_info.h"
 
 /* Of each call, whatever line it comes over. */

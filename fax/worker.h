@@ -16,7 +16,7 @@
 
 #include <stdbool.h>
 
-#include "fax/session.h"
+#include "fax/t30/session.h"
 
 struct call;
 

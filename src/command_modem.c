@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "fax/modem_models.h"
+#include "fax/modem/modem_models.h"
 #include "src/command.h"
 #include "src/control_commands.h"
 #include "src/modem_probe.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * modem_probe.c - the set-up of fax/modem_setup.h with a real port and the real clock.
+ * modem_probe.c - the set-up of fax/modem/modem_setup.h with a real port and the real clock.
  */
 #include "src/modem_probe.h"
 

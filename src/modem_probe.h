@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "fax/modem_setup.h"
-#include "fax/serial.h"
+#include "fax/modem/modem_setup.h"
+#include "fax/modem/serial.h"
 
 struct modem_probe {
     const char *device, *lock_dir;

@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 #include "fax/receive_settings.h"
-#include "fax/serial.h"
+#include "fax/modem/serial.h"
 #include "src/settings.h"
 
 struct ports {

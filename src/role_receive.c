@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "fax/receive.h"
-#include "fax/serial.h"
+#include "fax/modem/serial.h"
 #include "spool/call_info.h"
 #include "src/role.h"
 

@@ -15,7 +15,7 @@
 #include "base/conf.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "fax/modem_models.h"
+#include "fax/modem/modem_models.h"
 #include "message/message.h"
 #include "policy/route.h"
 #include "smtp/dispatch.h"

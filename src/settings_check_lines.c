@@ -15,8 +15,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "fax/callers.h"
-#include "fax/modem_models.h"
-#include "fax/serial.h"
+#include "fax/modem/modem_models.h"
+#include "fax/modem/serial.h"
 #include "src/settings.h"
 
 enum { STATION_MAX = 20 }; /* T.30 5.3.6.2.4 */

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "fax/session.h"
+#include "fax/t30/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

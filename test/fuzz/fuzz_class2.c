@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fax/session.h"
+#include "fax/t30/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fax/at_stream.h"
-#include "fax/modem_ring.h"
-#include "fax/modem_setup.h"
+#include "fax/modem/at_stream.h"
+#include "fax/modem/modem_ring.h"
+#include "fax/modem/modem_setup.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fax/negotiation.h"
+#include "fax/sip/negotiation.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

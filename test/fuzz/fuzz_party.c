@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "fax/party.h"
+#include "fax/sip/party.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

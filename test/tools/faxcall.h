@@ -17,9 +17,9 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#include "fax/rtp.h"
-#include "fax/sdp.h"
-#include "fax/udptl.h"
+#include "fax/sip/rtp.h"
+#include "fax/sip/sdp.h"
+#include "fax/sip/udptl.h"
 
 enum { FAXCALL_TICK_MS = 20, FAXCALL_PAGES_MAX = 200, FAXCALL_TEXT_MAX = 64 };
 

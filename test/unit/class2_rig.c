@@ -12,8 +12,8 @@
 
 #include <tiffio.h>
 
-#include "fax/at_stream.h"
-#include "fax/class2_bits.h"
+#include "fax/modem/at_stream.h"
+#include "fax/modem/class2_bits.h"
 
 enum {
     BEGIN_MS = 1000,

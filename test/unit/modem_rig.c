@@ -14,7 +14,7 @@
 
 #include <spandsp.h>
 
-#include "fax/frames.h"
+#include "fax/t30/frames.h"
 
 enum {
     STEP_MS = 5,

@@ -14,9 +14,9 @@
 #include <spandsp.h>
 #include <tiffio.h>
 
-#include "fax/frames.h"
-#include "fax/media_thread.h"
-#include "fax/rtp.h"
+#include "fax/t30/frames.h"
+#include "fax/sip/media_thread.h"
+#include "fax/sip/rtp.h"
 
 enum { TICK = SESSION_TICK_SAMPLES, BEGIN_MS = 1000, RUN_MOST_MS = 600000, GAP_AT_MS = 5000 };
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fax/session.h"
+#include "fax/t30/session.h"
 
 enum { RIG_PAGES_MAX = 16 };
 

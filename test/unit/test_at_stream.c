@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "fax/at_stream.h"
+#include "fax/modem/at_stream.h"
 
 struct row {
     const char *name;

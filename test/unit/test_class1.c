@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "fax/frames.h"
+#include "fax/t30/frames.h"
 #include "test/unit/modem_rig.h"
 
 enum { OK = 0, T4_1D = 0x02, T4_2D = 0x04, V27TER = 1, V29 = 2 };

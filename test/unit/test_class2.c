@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "fax/class2_words.h"
+#include "fax/modem/class2_words.h"
 #include "test/unit/class2_rig.h"
 
 #define OFFER   "(0,1),(0-5),(0-2),(0-2),(0,1),(0-2),(0),(0-7)"

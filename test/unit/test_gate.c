@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "fax/frames.h"
-#include "fax/gate.h"
+#include "fax/t30/frames.h"
+#include "fax/t30/gate.h"
 
 enum event {
     END,

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "fax/frames.h"
-#include "fax/guard.h"
+#include "fax/t30/frames.h"
+#include "fax/t30/guard.h"
 
 /* what our DIS offers: fine, 2-D, ECM, T.6, R8 x 15.4, 300 x 300, R16 */
 static const uint8_t dis[] = {0xff, 0x13, 0x80, 0x00, 0xce, 0xfa, 0xc4, 0x80, 0x87, 0x03};

@@ -15,8 +15,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "fax/modem_answers.h"
-#include "fax/modem_models.h"
+#include "fax/modem/modem_answers.h"
+#include "fax/modem/modem_models.h"
 
 static void note(void *user, const char *file, int line, const char *what)
 {

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "fax/modem_ring.h"
+#include "fax/modem/modem_ring.h"
 
 enum { LINES_MAX = 16 };
 

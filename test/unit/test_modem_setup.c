@@ -16,7 +16,7 @@
 #include "base/conf.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "fax/modem_setup.h"
+#include "fax/modem/modem_setup.h"
 
 enum { QUEUE_MAX = 64, ROWS_MAX = 28, LOG_SIZE = 16384, EXPECT_MAX = 8 };
 

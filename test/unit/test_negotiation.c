@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "fax/negotiation.h"
+#include "fax/sip/negotiation.h"
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "fax/channel.h"
+#include "fax/sip/channel.h"
 #include "fax/net.h"
 #include "fax/receive_settings.h"
 

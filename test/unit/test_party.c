@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "fax/party.h"
+#include "fax/sip/party.h"
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 

@@ -2,7 +2,7 @@
 /*
  * test_rtp.c - RTP packets, the reorder buffer, filling, clock skew, and G.711 itself.
  */
-#include "fax/rtp.h"
+#include "fax/sip/rtp.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -2,7 +2,7 @@
 /*
  * test_sdp.c - descriptions as gateways send them, and our answers and offers to the letter.
  */
-#include "fax/sdp.h"
+#include "fax/sip/sdp.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -22,7 +22,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "fax/serial.h"
+#include "fax/modem/serial.h"
 
 enum { RACERS = 8, NOBODY = 65534 };
 

@@ -2,7 +2,7 @@
 /*
  * test_udptl.c - UDPTL packets octet by octet, and what comes out at the far end of a bad network.
  */
-#include "fax/udptl.h"
+#include "fax/sip/udptl.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
