@@ -95,26 +95,33 @@ void caller_list_free(struct caller_list *list)
     list->pattern_count = 0;
 }
 
-static bool holds_number(const struct caller_list *list, const char *number)
+const char *caller_list_find(const struct caller_list *list, const char *number)
 {
     size_t i;
 
+    if (number[0] == '\0')
+        number = CALLER_ANONYMOUS;
     for (i = 0; i < list->pattern_count; i++)
         if (text_match(list->patterns[i], number))
-            return true;
-    return false;
+            return list->patterns[i];
+    return NULL;
+}
+
+static bool holds_source(const struct caller_list *list, const struct net_address *source)
+{
+    return source != NULL && net_list_holds(&list->networks, source);
 }
 
 enum caller_verdict caller_judge(const struct caller_list *allow, const struct caller_list *deny,
                                  const struct net_address *source, const char *number)
 {
-    if (net_list_holds(&deny->networks, source))
+    if (holds_source(deny, source))
         return CALLER_SOURCE_BLOCKED;
-    if (holds_number(deny, number))
+    if (caller_list_find(deny, number) != NULL)
         return CALLER_BLOCKED;
     if (allow->networks.count == 0 && allow->pattern_count == 0)
         return CALLER_WELCOME;
-    if (net_list_holds(&allow->networks, source) || holds_number(allow, number))
+    if (holds_source(allow, source) || caller_list_find(allow, number) != NULL)
         return CALLER_WELCOME;
     return allow->pattern_count > 0 ? CALLER_BLOCKED : CALLER_SOURCE_BLOCKED;
 }

@@ -32,7 +32,14 @@ enum caller_verdict {
     CALLER_SOURCE_BLOCKED, /* by the address */
 };
 
-/* deny comes before allow; an empty allow lets everybody else in. number "": not told. */
+/* The name of those who do not tell their number: RFC 3323 4.1, and our own for a number "". */
+#define CALLER_ANONYMOUS "anonymous"
+
+/* The pattern by which a list holds a number, or NULL. */
+const char *caller_list_find(const struct caller_list *list, const char *number);
+
+/* deny comes before allow; an empty allow lets everybody else in. source NULL: a line without
+ * addresses. */
 enum caller_verdict caller_judge(const struct caller_list *allow, const struct caller_list *deny,
                                  const struct net_address *source, const char *number);
 

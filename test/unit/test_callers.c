@@ -89,22 +89,53 @@ static void test_judgement(void **state)
         {"192.0.2.0/24,5550*", "", "198.51.100.1", "5551100", CALLER_BLOCKED},
         {"5550*", "5550100", "192.0.2.1", "5550100", CALLER_BLOCKED},
         {"5550100", "192.0.2.1", "192.0.2.1", "5550100", CALLER_SOURCE_BLOCKED},
+        /* Who does not tell a number is "anonymous", by whatever way. */
+        {"", "anonymous", "192.0.2.1", "", CALLER_BLOCKED},
+        {"", "anonymous", "192.0.2.1", "anonymous", CALLER_BLOCKED},
+        {"", "anonymous", "192.0.2.1", "5550100", CALLER_WELCOME},
+        {"5550*, anonymous", "", "192.0.2.1", "", CALLER_WELCOME},
+        {"*", "anonymous", "192.0.2.1", "", CALLER_BLOCKED},
+        {"*", "", "192.0.2.1", "", CALLER_WELCOME},
+        /* A modem line has no addresses. */
+        {"", "", NULL, "", CALLER_WELCOME},
+        {"", "5550*", NULL, "5550100", CALLER_BLOCKED},
+        {"", "5550*", NULL, "", CALLER_WELCOME},
+        {"", "anonymous", NULL, "", CALLER_BLOCKED},
+        {"5550*", "", NULL, "5550100", CALLER_WELCOME},
+        {"5550*", "", NULL, "5551100", CALLER_BLOCKED},
+        {"5550*", "", NULL, "", CALLER_BLOCKED},
     };
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT(table); i++) {
-        struct net_address source = address(table[i].source);
+        struct net_address source = {0};
         struct caller_list allow;
         struct caller_list deny;
 
         assert_int_equal(caller_list_parse(&allow, table[i].allow), 0);
         assert_int_equal(caller_list_parse(&deny, table[i].deny), 0);
-        if (caller_judge(&allow, &deny, &source, table[i].number) != table[i].verdict)
+        if (table[i].source != NULL)
+            source = address(table[i].source);
+        if (caller_judge(&allow, &deny, table[i].source != NULL ? &source : NULL,
+                         table[i].number) != table[i].verdict)
             fail_msg("row %zu", i);
         caller_list_free(&allow);
         caller_list_free(&deny);
     }
+}
+
+static void test_the_rule_is_told(void **state)
+{
+    struct caller_list list;
+
+    (void)state;
+    assert_int_equal(caller_list_parse(&list, "5550100, 555*, anonymous"), 0);
+    assert_string_equal(caller_list_find(&list, "5550100"), "5550100");
+    assert_string_equal(caller_list_find(&list, "5550101"), "555*");
+    assert_string_equal(caller_list_find(&list, ""), "anonymous");
+    assert_null(caller_list_find(&list, "15550100"));
+    caller_list_free(&list);
 }
 
 /* Of so many requests at one moment, how many get through? */
@@ -175,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_judgement),
+        cmocka_unit_test(test_the_rule_is_told),
         cmocka_unit_test(test_rates),
         cmocka_unit_test(test_flood_leaves_others_alone),
     };
