@@ -38,8 +38,7 @@ enum { TIMER_T2 = 1, TIMER_T1A = 2, TIMER_T2A = 3, TIMER_T2B = 4, TIMER_T4A = 7 
 
 enum {
     T2_SAMPLES = 7 * 8000,
-    LOST_ROWS_MOST = 8, /* a line of small print has 20 */
-    LOST_REFUSALS = 2,  /* a network that always loses some must not stop every fax */
+    LOST_REFUSALS = 2, /* a network that always loses some must not stop every fax */
     T2A_SAMPLES = 3 * 8000,
     LAST_SAMPLES = 600 * 8, /* of a timer: the core may be stepped by 500 ms at a time */
     DELAY_SAMPLES = 500 * 8,
@@ -345,17 +344,19 @@ static bool end_was_seen(struct core *core, bool is_torn)
     return core->omits_rtc;
 }
 
-/* How many rows would have been in what was lost. */
+/* How many rows were, in whole or in part, in what was lost. */
 static int rows_lost(const t4_rx_state_t *t4, int lost_octets)
 {
     int octets = t4->line_image_size / 8;
 
-    return octets > 0 ? (int)((int64_t)t4->image_length * lost_octets / octets) : 0;
+    if (octets <= 0)
+        return 0;
+    return (int)(((int64_t)t4->image_length * lost_octets + octets - 1) / octets);
 }
 
 /* The command behind a page outside ECM. The core judges a page by the share of its rows that are
- * bad. Those that were lost are bad too, and worse, for nothing in the page shows them; so a page
- * that lacks a few is refused. A page to be refused gets more bad rows than it has rows. */
+ * bad. Those that were lost are worse than bad, for nothing in the page shows them; so a page that
+ * lacks any is refused. A page to be refused gets more bad rows than it has rows. */
 static void judge_page(struct core *core, bool is_torn, int lost_octets)
 {
     t4_rx_state_t *t4 = &core->t30->t4.rx;
@@ -364,7 +365,7 @@ static void judge_page(struct core *core, bool is_torn, int lost_octets)
 
     t4->t4_t6_rx.bad_rows += lost;
     core->bad_rows = t4->t4_t6_rx.bad_rows;
-    if (ended && (lost <= LOST_ROWS_MOST || core->refusals >= LOST_REFUSALS)) {
+    if (ended && (lost == 0 || core->refusals >= LOST_REFUSALS)) {
         core->refusals = core->refused_rows = 0;
         return;
     }
