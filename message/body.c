@@ -134,6 +134,20 @@ static void note_missing(struct lines *lines, const struct body_facts *facts)
                  plural(count), words_list(numbers, missing, count), count == 1 ? "is" : "are");
 }
 
+static void note_damaged(struct lines *lines, const struct body_facts *facts)
+{
+    const struct folder_list *list = facts->damaged;
+    char numbers[WORDS_MAX];
+
+    if (list->count > 0)
+        add_note(lines,
+                 "Page%s %s came in damaged: rows of %s could not be read or are missing. Look "
+                 "whether small print and figures are right; if in doubt, ask the sender to send "
+                 "the fax again.",
+                 plural(list->count), words_list(numbers, list->numbers, list->count),
+                 list->count == 1 ? "it" : "them");
+}
+
 static void note_attachments(struct lines *lines, const struct body_facts *facts)
 {
     const struct folder_list *bad = facts->unreadable;
@@ -218,6 +232,7 @@ static void collect(struct lines *lines, const struct body_facts *facts)
     template_clean_text(lines->headline, VALUE_MAX, headline, 160);
     note_verdict(lines, facts);
     note_missing(lines, facts);
+    note_damaged(lines, facts);
     note_attachments(lines, facts);
     add_rows(lines, facts);
 }

@@ -18,6 +18,7 @@ struct body_facts {
     const struct folder_list *pages;       /* found */
     const struct folder_list *unconfirmed; /* found */
     const struct folder_list *unreadable;  /* of the pages */
+    const struct folder_list *damaged;     /* of the pages: with rows that were mended */
     bool plain;                            /* the page files are attached as they are */
     const char *documents;                 /* names of the documents attached, one a line */
     const char *picture_cid;               /* Content-ID without <>, NULL: no picture */

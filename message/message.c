@@ -46,7 +46,7 @@ struct compose {
     const struct message_request *request;
     struct template_facts facts;
     int dir_fd;
-    struct folder_list pages, unconfirmed, unreadable;
+    struct folder_list pages, unconfirmed, unreadable, damaged;
     int readable;
     int documents_fd; /* the documents one behind the other, in a file without a name */
     int64_t documents_end;
@@ -141,6 +141,8 @@ static int look_at_page(struct compose *compose, int number)
         if (error == 0 && compose->picture.png == NULL && picture_make(&compose->picture, page) < 0)
             log_warning("picture_failed: fax=%s page=%d hint=\"the mail goes without it\"",
                         LOG_ESCAPED(compose->request->call.fax_id), number);
+        if (error == 0 && tiff_page_facts(page)->bad_lines > 0)
+            compose->damaged.numbers[compose->damaged.count++] = number;
         tiff_page_close(page);
     }
     if (!is_page_fault(error))
@@ -159,10 +161,11 @@ static int look_at_pages(struct compose *compose)
     if (error < 0)
         return fail(compose, error, "the folder cannot be listed");
     compose->unreadable.numbers = calloc(count + 1, sizeof(int));
+    compose->damaged.numbers = calloc(count + 1, sizeof(int));
     compose->documents = calloc(count + NAMED_DOCUMENTS, sizeof *compose->documents);
     compose->document_names = calloc(count + NAMED_DOCUMENTS, sizeof *compose->document_names);
-    if (compose->unreadable.numbers == NULL || compose->documents == NULL ||
-        compose->document_names == NULL)
+    if (compose->unreadable.numbers == NULL || compose->damaged.numbers == NULL ||
+        compose->documents == NULL || compose->document_names == NULL)
         return fail(compose, ERROR_MEMORY, "no memory for %zu pages", count);
     for (int i = 0; i < compose->pages.count && error == 0 && !compose->request->plain; i++)
         error = look_at_page(compose, compose->pages.numbers[i]);
@@ -378,6 +381,7 @@ static int make_texts(struct compose *compose)
         .pages = &compose->pages,
         .unconfirmed = &compose->unconfirmed,
         .unreadable = &compose->unreadable,
+        .damaged = &compose->damaged,
         .plain = compose->request->plain,
         .documents = documents,
         .picture_cid = compose->picture.png != NULL ? compose->picture_cid : NULL,
@@ -549,6 +553,7 @@ static void compose_free(struct compose *compose)
     folder_list_free(&compose->pages);
     folder_list_free(&compose->unconfirmed);
     folder_list_free(&compose->unreadable);
+    folder_list_free(&compose->damaged);
     free(compose->documents);
     free(compose->document_names);
     picture_free(&compose->picture);

@@ -103,6 +103,20 @@ static double per_inch(int per_m)
     return (double)(long)(per_m * 0.0254 + 0.5);
 }
 
+/* What a page without ECM has suffered (RFC 3949 2.2.3): the decoder puts the row before in the
+ * place of one that it cannot read. */
+static void set_quality(TIFF *tiff, const struct page_bitmap *page)
+{
+    int run = page->longest_bad_run;
+
+    TIFFSetField(tiff, TIFFTAG_CLEANFAXDATA,
+                 page->bad_rows > 0 ? CLEANFAXDATA_REGENERATED : CLEANFAXDATA_CLEAN);
+    if (page->bad_rows <= 0)
+        return;
+    TIFFSetField(tiff, TIFFTAG_BADFAXLINES, (uint32_t)page->bad_rows);
+    TIFFSetField(tiff, TIFFTAG_CONSECUTIVEBADFAXLINES, run > 0 ? (uint32_t)run : 1u);
+}
+
 static void set_tags(TIFF *tiff, const struct page_bitmap *page, int number)
 {
     TIFFSetField(tiff, TIFFTAG_SUBFILETYPE, (uint32_t)FILETYPE_PAGE);
@@ -121,6 +135,7 @@ static void set_tags(TIFF *tiff, const struct page_bitmap *page, int number)
     TIFFSetField(tiff, TIFFTAG_RESOLUTIONUNIT, RESUNIT_INCH);
     TIFFSetField(tiff, TIFFTAG_PAGENUMBER, number > 0 ? number - 1 : 0, 0);
     TIFFSetField(tiff, TIFFTAG_SOFTWARE, "faxpost");
+    set_quality(tiff, page);
 }
 
 int page_image_encode(uint8_t **out, size_t *out_length, const struct page_bitmap *page, int number)

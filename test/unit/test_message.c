@@ -513,6 +513,19 @@ static void missing_and_linked_pages(void **state)
     mail_free(&mail);
 }
 
+static void damaged_pages(void **state)
+{
+    struct rig_page damaged = standard;
+    struct mail mail;
+
+    (void)state;
+    damaged.quality = true;
+    add_pages((const struct rig_page[]){standard, damaged, standard}, 3);
+    mail = compose();
+    assert_non_null(strstr(unwrapped(&mail), "Page 2 came in damaged"));
+    mail_free(&mail);
+}
+
 static void plain_decodes_nothing(void **state)
 {
     static const char junk[] = "not even a TIFF";
@@ -765,6 +778,7 @@ int main(void)
         TEST(partial_and_doubtful),
         TEST(damaged_pages_go_as_they_are),
         TEST(missing_and_linked_pages),
+        TEST(damaged_pages),
         TEST(plain_decodes_nothing),
         TEST(no_caller_gets_out_of_place),
         TEST(long_and_foreign_subjects),
