@@ -4,7 +4,8 @@
  *
  * faxcall_sip.c (main thread, libre's loop) places and answers calls; faxcall_media.c (a few
  * threads, 20 ms ticks) moves packets over a wire (faxcall_wire.c) that may be bad;
- * faxcall_terminal.c is the fax machine, spandsp's own terminals plain as the library has them.
+ * faxcall_terminal.c is the fax machine, spandsp's own terminals plain as the library has them,
+ * which may forge a kind of frame. faxcall_script.c stands in its place and plays what a file says.
  * Main thread and media threads speak by messages only: media_*() posts to a media thread,
  * media_event() comes back in the loop.
  */
@@ -28,6 +29,22 @@ enum { FAXCALL_TICK_MS = 20, FAXCALL_PAGES_MAX = 200, FAXCALL_TEXT_MAX = 64 };
 enum switching { SWITCH_REFUSE, SWITCH_PEER, SWITCH_SELF };
 enum hangup { HANGUP_BYE, HANGUP_NONE, HANGUP_SILENT };
 enum kind { KIND_AUDIO, KIND_T38 };
+
+/* What is done to frames of the fax machine before they go out; see forge() in
+ * faxcall_terminal.c. */
+enum forge {
+    FORGE_NOTHING,
+    FORGE_DCS_WIDTH,
+    FORGE_DCS_RATE,
+    FORGE_DCS_LONG,
+    FORGE_FCD_SHORT,
+    FORGE_FCD_ROWS,
+    FORGE_PPS_SHORT,
+    FORGE_CTC_SHORT,
+    FORGE_CTC_RATE,
+    FORGE_EOR_SHORT,
+};
+extern const char *const forge_words[]; /* by enum forge; NULL at the end */
 
 /* What happens to packets, each way; probabilities from 0 to 1. */
 struct wire_options {
@@ -56,6 +73,9 @@ struct options {
     const char *station, *subaddress, *sender, *password;
 
     struct wire_options wire;
+    double mutate_ifp, mutate_udptl; /* this share of what is sent is damaged */
+    enum forge forge;
+    const char *scripts;
     unsigned seed;
     int abort_after_page, abort_in_page; /* 0: none */
     bool abort_silent;
@@ -74,6 +94,7 @@ struct outcome {
     int bit_rate, retransmits, trainings;
     bool ecm;
     char far_station[FAXCALL_TEXT_MAX];
+    char heard[400];               /* of a script: frames, by name */
     int mcf_ms[FAXCALL_PAGES_MAX]; /* post-message command begun → its answer heard, per page */
 };
 
@@ -103,6 +124,26 @@ const struct outcome *terminal_outcome(struct terminal *terminal);
 /* The call is over although T.30 is not. */
 void terminal_stop(struct terminal *terminal);
 
+/* ---- a script in its place (T.38) -------------------------------------------------------------
+ */
+
+struct script;
+
+/* A UDP packet to be sent as it is. */
+typedef void script_packet_handler(void *user, const uint8_t *packet, size_t length);
+
+/* Reads a file of scripts, a line for each call; false: there is none. Once. */
+bool scripts_load(const char *path);
+int scripts_count(void);
+
+/* The script of call `number`, from 1. NULL: out of memory. */
+struct script *script_new(int number, unsigned seed, terminal_send_handler *send,
+                          script_packet_handler *packet, void *user);
+void script_free(struct script *script);
+void script_take_ifp(struct script *script, const uint8_t *ifp, size_t length, uint16_t seq);
+void script_tick(struct script *script);
+const struct outcome *script_outcome(const struct script *script);
+
 /* ---- the wire ------------------------------------------------------------------------------- */
 
 struct held;
@@ -124,6 +165,10 @@ void wire_put(struct wire *wire, const uint8_t *packet, size_t length, int64_t n
 /* Hands on what is due; handler NULL: loses it. */
 void wire_release(struct wire *wire, int64_t now_ms, wire_handler *handler, void *user);
 void wire_clear(struct wire *wire);
+/* Cuts, lengthens and garbles this share of packets, in out[size]; gives the length of what stands
+ * there. */
+size_t wire_mutate(struct wire *wire, double share, const uint8_t *packet, size_t length,
+                   uint8_t *out, size_t size);
 
 /* ---- media ---------------------------------------------------------------------------------- */
 

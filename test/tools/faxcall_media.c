@@ -32,16 +32,30 @@ struct media {
     enum kind kind;
     struct rtp *rtp;
     struct udptl *udptl;
-    struct terminal *terminal;
+    struct terminal *terminal; /* one of the two */
+    struct script *script;
     struct wire in, out;
     int64_t now_ms;
     struct media *next; /* of those its thread runs */
 };
 
+static const struct outcome *outcome_of(const struct media *media)
+{
+    return media->script != NULL ? script_outcome(media->script)
+                                 : terminal_outcome(media->terminal);
+}
+
 static void packet_send(void *user, const uint8_t *packet, size_t length)
 {
     struct media *media = user;
     const struct sockaddr_storage *peer = &media->peer[media->kind];
+    uint8_t damaged[UDPTL_PACKET_MAX];
+
+    if (media->options->mutate_udptl > 0) {
+        length = wire_mutate(&media->out, media->options->mutate_udptl, packet, length, damaged,
+                             sizeof damaged);
+        packet = damaged;
+    }
 
     /* What the kernel does not take is a lost packet. */
     if (media->has_peer[media->kind])
@@ -53,11 +67,16 @@ static void packet_send(void *user, const uint8_t *packet, size_t length)
 static void ifp_send(void *user, const uint8_t *ifp, size_t length, int copies)
 {
     struct media *media = user;
-    uint8_t packet[UDPTL_PACKET_MAX];
+    uint8_t packet[UDPTL_PACKET_MAX], damaged[UDPTL_IFP_MAX];
     int packet_length;
 
     if (media->dead || media->udptl == NULL)
         return;
+    if (media->options->mutate_ifp > 0) {
+        length = wire_mutate(&media->out, media->options->mutate_ifp, ifp, length, damaged,
+                             sizeof damaged);
+        ifp = damaged;
+    }
     packet_length = udptl_send(media->udptl, ifp, length, packet, sizeof packet);
     for (; packet_length > 0 && copies > 0; copies--)
         wire_put(&media->out, packet, (size_t)packet_length, media->now_ms, packet_send, media);
@@ -65,7 +84,12 @@ static void ifp_send(void *user, const uint8_t *ifp, size_t length, int copies)
 
 static void ifp_take(void *user, const uint8_t *ifp, size_t length, uint16_t seq)
 {
-    terminal_take_ifp(((struct media *)user)->terminal, ifp, length, seq);
+    struct media *media = user;
+
+    if (media->script != NULL)
+        script_take_ifp(media->script, ifp, length, seq);
+    else
+        terminal_take_ifp(media->terminal, ifp, length, seq);
 }
 
 static void packet_take(void *user, const uint8_t *packet, size_t length)
@@ -112,6 +136,8 @@ static bool abort_is_due(struct media *media)
     double fraction;
     int page;
 
+    if (media->script != NULL)
+        return false;
     if (options->abort_after_page > 0 &&
         terminal_outcome(media->terminal)->pages_confirmed >= options->abort_after_page)
         return true;
@@ -138,7 +164,9 @@ static void media_tick(struct media *media, int64_t now_ms)
 {
     media->now_ms = now_ms;
     sockets_read(media);
-    if (media->kind == KIND_AUDIO)
+    if (media->script != NULL)
+        script_tick(media->script);
+    else if (media->kind == KIND_AUDIO)
         audio_tick(media);
     else
         terminal_tick_t38(media->terminal);
@@ -148,7 +176,7 @@ static void media_tick(struct media *media, int64_t now_ms)
     if (abort_is_due(media)) {
         media->dead = true;
         media_tell(media, MEDIA_ABORT);
-    } else if (!media->done_told && terminal_outcome(media->terminal)->done) {
+    } else if (!media->done_told && outcome_of(media)->done) {
         media->done_told = true;
         media_tell(media, MEDIA_DONE);
     }
@@ -201,7 +229,9 @@ static void media_apply(struct media *media, const struct message *message)
     if (message->kind == KIND_T38) {
         media->udptl =
             udptl_new(message->agreed.correction, options->entries, message->agreed.max_datagram);
-        if (media->udptl == NULL || !terminal_switch_t38(media->terminal, message->agreed.version))
+        if (media->udptl == NULL ||
+            (media->terminal != NULL &&
+             !terminal_switch_t38(media->terminal, message->agreed.version)))
             abort();
     } else {
         media->rtp = rtp_new(message->law, RTP_DELAY_TICKS);
@@ -229,7 +259,7 @@ static void media_leave(struct media *media)
     if (*place != NULL)
         *place = media->next;
     media->dead = true;
-    if (media->running)
+    if (media->running && media->terminal != NULL)
         terminal_stop(media->terminal);
     media->running = false;
     media_tell(media, MEDIA_STOPPED);
@@ -377,8 +407,11 @@ struct media *media_new(struct media_pool *pool, int number, void *call, const c
     wire_init(&media->in, &pool->options->wire, seed * UINT64_C(0x9e3779b97f4a7c15));
     wire_init(&media->out, &pool->options->wire, seed * UINT64_C(0xbf58476d1ce4e5b9));
     /* A call that begins with T.38 is made so by the first media_run(). */
-    media->terminal = terminal_new(pool->options, KIND_AUDIO, file, ifp_send, media);
-    if (media->terminal == NULL || !socket_open(media, KIND_AUDIO) ||
+    if (scripts_count() > 0)
+        media->script = script_new(number, pool->options->seed, ifp_send, packet_send, media);
+    else
+        media->terminal = terminal_new(pool->options, KIND_AUDIO, file, ifp_send, media);
+    if ((media->terminal == NULL && media->script == NULL) || !socket_open(media, KIND_AUDIO) ||
         !socket_open(media, KIND_T38)) {
         media_free(media);
         return NULL;
@@ -412,7 +445,7 @@ void media_stop(struct media *media)
 const struct outcome *media_outcome(const struct media *media, enum kind *kind)
 {
     *kind = media->kind;
-    return terminal_outcome(media->terminal);
+    return outcome_of(media);
 }
 
 void media_free(struct media *media)
@@ -425,6 +458,7 @@ void media_free(struct media *media)
     wire_clear(&media->in);
     wire_clear(&media->out);
     terminal_free(media->terminal);
+    script_free(media->script);
     udptl_free(media->udptl);
     rtp_free(media->rtp);
     free(media);

@@ -17,6 +17,7 @@
 static const char help[] =
     "faxcall --to sip:NUMBER@HOST[:PORT] --file TIFF [OPTION...]\n"
     "faxcall --answer --listen IP:PORT --out DIR [OPTION...]\n"
+    "faxcall --to sip:NUMBER@HOST[:PORT] --scripts FILE [OPTION...]\n"
     "Sends a TIFF by fax over SIP, or answers fax calls, with the fax machine of spandsp.\n"
     "HOST and IP are literal addresses. An IPv6 address stands in brackets.\n"
     "\n"
@@ -58,6 +59,16 @@ static const char help[] =
     "  --delay MS            all arrive later\n"
     "  --seed N              of these chances (1)\n"
     "\n"
+    "A hostile far end\n"
+    "  --forge KIND          frames of the fax machine are changed before they go out: dcs-width,\n"
+    "                        dcs-rate, dcs-long, fcd-short, fcd-rows (T.6 of V0 only), pps-short,\n"
+    "                        ctc-short, ctc-rate (in place of PPS), eor-short (in place of PPS)\n"
+    "  --mutate-ifp P        so many of the IFP packets sent are cut, lengthened, garbled\n"
+    "  --mutate-udptl P      the same with UDP packets\n"
+    "  --scripts FILE        no fax machine: each call plays a line of FILE by T.38; how they are\n"
+    "                        written stands in faxcall_script.c. --calls is the number of lines;\n"
+    "                        the caller's number gets that of the call behind it\n"
+    "\n"
     "Giving up on purpose; such a call is a success when it came that far\n"
     "  --abort-after-page N  BYE as soon as page N is confirmed\n"
     "  --abort-in-page N     BYE about two thirds into page N\n"
@@ -69,7 +80,8 @@ static const char help[] =
     "                        error, seconds, media (t38|audio, at the end), t38, bit_rate, ecm,\n"
     "                        retransmits, trainings, sip (code of the INVITE), far_station,\n"
     "                        mcf_ms (per page: post-message command begun until its MCF was "
-    "heard)\n"
+    "heard),\n"
+    "                        heard (of a script: the final frames)\n"
     "  --sip-trace           SIP messages on standard error\n"
     "\n"
     "Answering: --answer takes every call; pages go to DIR/call-NNNN.tif. --switch, --t38, "
@@ -231,6 +243,10 @@ enum {
     O_REORDER,
     O_DELAY,
     O_SEED,
+    O_FORGE,
+    O_MUTATE_IFP,
+    O_MUTATE_UDPTL,
+    O_SCRIPTS,
     O_ABORT_AFTER,
     O_ABORT_IN,
     O_ABORT,
@@ -274,6 +290,10 @@ static const struct option names[] = {
     {"reorder", 1, NULL, O_REORDER},
     {"delay", 1, NULL, O_DELAY},
     {"seed", 1, NULL, O_SEED},
+    {"forge", 1, NULL, O_FORGE},
+    {"mutate-ifp", 1, NULL, O_MUTATE_IFP},
+    {"mutate-udptl", 1, NULL, O_MUTATE_UDPTL},
+    {"scripts", 1, NULL, O_SCRIPTS},
     {"abort-after-page", 1, NULL, O_ABORT_AFTER},
     {"abort-in-page", 1, NULL, O_ABORT_IN},
     {"abort", 1, NULL, O_ABORT},
@@ -359,6 +379,10 @@ static void fax_option(struct options *options, int option, const char *name, ch
     case O_SUBADDRESS: options->subaddress = value; break;
     case O_SENDER: options->sender = value; break;
     case O_PASSWORD: options->password = value; break;
+    case O_FORGE: options->forge = (enum forge)word_of(name, value, forge_words); break;
+    case O_MUTATE_IFP: options->mutate_ifp = chance_of(name, value); break;
+    case O_MUTATE_UDPTL: options->mutate_udptl = chance_of(name, value); break;
+    case O_SCRIPTS: options->scripts = value; break;
     case O_HELP: fputs(help, stdout); exit(0);
     default: complain("bad option");
     }
@@ -366,6 +390,10 @@ static void fax_option(struct options *options, int option, const char *name, ch
 
 static void options_check(struct options *options)
 {
+    if (options->scripts != NULL && !scripts_load(options->scripts))
+        complain("--scripts: no scripts in %s", options->scripts);
+    if (options->calls < 0 && options->scripts != NULL)
+        options->calls = scripts_count();
     if (options->calls < 0)
         options->calls = options->answer ? 0 : 1;
     if (options->concurrent == 0)
@@ -379,9 +407,13 @@ static void options_check(struct options *options)
             complain("--out: no folder to write to: %s", options->out);
         return;
     }
-    if (options->to == NULL || options->file == NULL)
+    if (options->to == NULL || (options->file == NULL && options->scripts == NULL))
         complain("--to and --file are needed");
-    if (access(options->file, R_OK) != 0)
+    if (options->scripts != NULL && options->start != KIND_T38)
+        complain("--scripts are played by T.38");
+    if (options->file == NULL)
+        options->file = "";
+    else if (access(options->file, R_OK) != 0)
         complain("--file cannot be read: %s", options->file);
     if (options->calls == 0)
         complain("--calls 0 is for --answer");

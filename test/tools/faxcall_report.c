@@ -29,7 +29,7 @@ void result_json(FILE *out, const struct result *result)
     object = json_pack(
         "{s:i, s:o, s:o, s:b, s:b, s:i, s:i, s:i, s:i, s:o, s:f, s:s, s:b, s:i, s:b, s:i, s:i, "
         "s:i, "
-        "s:o, s:o}",
+        "s:o, s:s, s:o}",
         "call", result->number, "called", text_or_null(result->called), "caller",
         text_or_null(result->caller), "ok", result->ok, "aborted", result->aborted, "pages_in_file",
         outcome->pages_in_file, "pages_sent", outcome->pages_sent, "pages_confirmed",
@@ -37,7 +37,8 @@ void result_json(FILE *out, const struct result *result)
         text_or_null(result->error), "seconds", result->seconds, "media", kind_text(result->kind),
         "t38", result->kind == KIND_T38, "bit_rate", outcome->bit_rate, "ecm", outcome->ecm,
         "retransmits", outcome->retransmits, "trainings", outcome->trainings, "sip",
-        result->sip_code, "far_station", text_or_null(outcome->far_station), "mcf_ms", mcf);
+        result->sip_code, "far_station", text_or_null(outcome->far_station), "heard",
+        outcome->heard, "mcf_ms", mcf);
     text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));
     fprintf(out, "%s\n", text != NULL ? text : "{}");
     fflush(out);

@@ -125,6 +125,8 @@ static int sdp_of(struct sdp *out, const struct sip_msg *message)
     return sdp_parse(out, (const char *)mbuf_buf(message->mb), mbuf_get_left(message->mb));
 }
 
+static const char limit_text[] = "timed out";
+
 /* ---- the end of a call ---------------------------------------------------------------------- */
 
 static void call_destroy(void *data)
@@ -193,6 +195,8 @@ static bool result_judge(const struct call *call, struct result *result)
     const struct outcome *outcome = &result->outcome;
     const char *why = "";
 
+    if (options->scripts != NULL) /* whoever ends it */
+        return call->answered && strcmp(result->error, limit_text) != 0;
     if (result->aborted)
         return options->abort_after_page == 0 ||
                outcome->pages_confirmed == options->abort_after_page;
@@ -279,7 +283,7 @@ static void event_post(void *user, void *call, int event)
 
 static void limit_handler(void *data)
 {
-    call_bye(data, "timed out");
+    call_bye(data, limit_text);
 }
 
 static void switch_handler(void *data)
@@ -414,7 +418,7 @@ static void call_place(struct calls *all)
 {
     const struct options *options = all->options;
     struct call *call = call_new(all);
-    char to[300], from[200];
+    char to[300], from[200], number[FAXCALL_TEXT_MAX];
     struct mbuf *offer;
     int error = ENOMEM;
 
@@ -424,15 +428,17 @@ static void call_place(struct calls *all)
         return;
     }
     uri_user(call->result.called, sizeof call->result.called, options->to);
-    text_copy(call->result.caller, sizeof call->result.caller, options->from);
+    snprintf(number, sizeof number, options->scripts != NULL ? "%s%04d" : "%s", options->from,
+             call->result.number);
+    text_copy(call->result.caller, sizeof call->result.caller, number);
     snprintf(to, sizeof to, "%s%s", options->to, options->tcp ? ";transport=tcp" : "");
     snprintf(from, sizeof from,
-             strchr(options->local_ip, ':') != NULL ? "sip:%s@[%s]" : "sip:%s@%s", options->from,
+             strchr(options->local_ip, ':') != NULL ? "sip:%s@[%s]" : "sip:%s@%s", number,
              options->local_ip);
     offer = offer_make(call, options->start, NULL);
     if (offer != NULL)
-        error = sipsess_connect(&call->sess, all->sock, to, options->from_name, from, options->from,
-                                NULL, 0, "application/sdp", offer, auth_handler, NULL, false,
+        error = sipsess_connect(&call->sess, all->sock, to, options->from_name, from, number, NULL,
+                                0, "application/sdp", offer, auth_handler, NULL, false,
                                 offer_handler, answer_handler, NULL, established_handler, NULL,
                                 NULL, close_handler, call, NULL);
     mem_deref(offer);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * faxcall_wire.c - one direction of a network that loses, doubles, reorders and delays packets.
+ * faxcall_wire.c - one direction of a network that loses, doubles, reorders and delays packets,
+ * and a hand that damages them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,27 @@ void wire_put(struct wire *wire, const uint8_t *packet, size_t length, int64_t n
         else
             wire_hold(wire, packet, length, now_ms + delay_ms);
     }
+}
+
+size_t wire_mutate(struct wire *wire, double share, const uint8_t *packet, size_t length,
+                   uint8_t *out, size_t size)
+{
+    if (length > size)
+        length = size;
+    memcpy(out, packet, length);
+    if (share <= 0 || wire_random(wire) >= share)
+        return length;
+    switch ((int)(wire_random(wire) * 3)) {
+    case 0: length = (size_t)(wire_random(wire) * (double)(length + 1)); break;
+    case 1:
+        for (int more = (int)(wire_random(wire) * 300); more > 0 && length < size; more--)
+            out[length++] = (uint8_t)(wire_random(wire) * 256);
+        break;
+    default: break;
+    }
+    for (int flips = (int)(wire_random(wire) * 4); flips > 0 && length > 0; flips--)
+        out[(size_t)(wire_random(wire) * (double)length)] = (uint8_t)(wire_random(wire) * 256);
+    return length;
 }
 
 void wire_release(struct wire *wire, int64_t now_ms, wire_handler *handler, void *user)

@@ -51,6 +51,7 @@ static const char help[] =
     "                        file=TIFF ecm=yes|no modems=v17,v29,v27ter compressions=1d,2d,t6\n"
     "                        station= subaddress= number= name= (said as NMBR= and NAME=)\n"
     "                        line=TEXT (said instead, may come again) rings=N (then it gives up)\n"
+    "                        forge=KIND (as faxcall does it)\n"
     "                        abort_after_page=N abort_in_page=N sound=none|voice|data (without\n"
     "                        file) hangup_after=MS\n"
     "  hangup                the far end hangs up\n"
@@ -127,6 +128,8 @@ static bool call_word(struct call_options *call, const char *key, const char *va
         return call_line_add(call, "NAME=", value);
     else if (strcmp(key, "line") == 0)
         return call_line_add(call, "", value);
+    else if (strcmp(key, "forge") == 0 && index_of(value, forge_words) >= 0)
+        fax->forge = (enum forge)index_of(value, forge_words);
     else if (strcmp(key, "rings") == 0)
         call->rings = atoi(value);
     else if (strcmp(key, "abort_after_page") == 0)
