@@ -121,10 +121,28 @@ static bool value_of(char out[CALL_NUMBER_MAX], const char *line, const char *ke
 
 _Static_assert((int)CALL_NAME_MAX >= (int)CALL_NUMBER_MAX, "a value fits into a name");
 
+/* A number is told once in a call: another one after a further ring is another call's, which that
+ * ring was of. */
+static void look_for_other_call(struct modem_ring *ring, const char *number, char withheld)
+{
+    bool is_told = ring->number[0] != '\0' || ring->withheld != '\0';
+    bool is_other = withheld != '\0' ? ring->number[0] != '\0'
+                                     : number[0] != '\0' && strcmp(ring->number, number) != 0;
+
+    if (is_told && is_other && ring->rings > ring->number_rings) {
+        ring->number[0] = ring->name[0] = ring->called[0] = ring->withheld = '\0';
+        ring->rings = 1;
+        ring->is_ringing = false; /* it begins */
+    }
+    ring->number_rings = ring->rings;
+}
+
 static void keep(struct modem_ring *ring, char *out, const char *value, bool may_be_withheld)
 {
     char withheld = may_be_withheld ? withheld_of(value) : '\0';
 
+    if (out == ring->number)
+        look_for_other_call(ring, value, withheld);
     if (withheld != '\0' && ring->number[0] == '\0')
         ring->withheld = withheld;
     if (withheld != '\0' || value[0] == '\0')

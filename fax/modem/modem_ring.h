@@ -28,6 +28,7 @@ struct modem_ring {
     bool is_ringing; /* something was heard: the two times are valid */
     int64_t first_ms, last_ms;
 
+    int number_rings;     /* how many there were when the number came */
     bool rings_are_lines; /* RING comes: DRON is not counted */
     bool pause_was_long;  /* since the last DRON: the next begins a ring */
 };
@@ -40,7 +41,9 @@ enum modem_ring_event {
 
 void modem_ring_clear(struct modem_ring *ring);
 
-/* A line of the modem. What was kept is forgotten first when it is older than MODEM_RING_GAP_MS. */
+/* A line of the modem. What was kept is forgotten first when it is older than MODEM_RING_GAP_MS, or
+ * when another number comes after a further ring: somebody else calls at the heels of who gave up.
+ */
 enum modem_ring_event modem_ring_line(struct modem_ring *ring, const char *line, int64_t now_ms);
 
 /* The caller gave up: something was heard, and nothing for MODEM_RING_GAP_MS. */

@@ -68,6 +68,38 @@ static void test_calls(void **state)
         {"in words", {"RING", "NMBR = OUT OF AREA"}, 1, "", "", "", "", 'O'},
         {"withheld first, then known", {"RING", "NMBR=O", "NMBR=12"}, 1, "12", "", "", "", 0},
         {"known, then nothing", {"RING", "NMBR=12", "NMBR="}, 1, "12", "", "", "", 0},
+        {"the same said after each ring",
+         {"RING", "NMBR=12", "NAME=A", "RING", "NMBR=12", "NAME=A", "RING"},
+         3,
+         "12",
+         "A",
+         "",
+         "",
+         0},
+        {"somebody else at the heels of who gave up",
+         {"RING", "NMBR=12", "NAME=A", "NDID=1", "RING", "RING", "NMBR=13", "RING"},
+         2,
+         "13",
+         "",
+         "",
+         "",
+         0},
+        {"one who tells no number at their heels",
+         {"RING", "NMBR=12", "NAME=A", "RING", "RING", "NMBR=P", "NAME=P"},
+         1,
+         "",
+         "",
+         "",
+         "",
+         'P'},
+        {"one with a number at the heels of one without",
+         {"RING", "NMBR=P", "RING", "RING", "NMBR=13"},
+         1,
+         "13",
+         "",
+         "",
+         "",
+         0},
         {"distinctive by number", {"RING 1", "RING 1"}, 2, "", "", "", "1", 0},
         {"distinctive by letter", {"RING B"}, 1, "", "", "", "B", 0},
         {"a single ring by cadence",
@@ -170,6 +202,12 @@ static void test_time(void **state)
     modem_ring_line(&ring, "RING", 66000);
     assert_int_equal(ring.rings, 2);
     assert_int_equal(ring.last_ms, 66000);
+    modem_ring_line(&ring, "NMBR=2", 67000);
+    modem_ring_line(&ring, "RING", 72000);
+    assert_int_equal(ring.first_ms, 60000);
+    modem_ring_line(&ring, "NMBR=3", 73000);
+    assert_int_equal(ring.first_ms, 73000);
+    assert_true(ring.is_ringing);
 }
 
 /* Long and strange values are cut and made harmless. */
