@@ -109,7 +109,8 @@ const struct conf_key conf_keys_faxpost[] = {
     TEXT("line", true, "init", NULL,
          "Commands for the modem, without AT, divided by '|', sent after its reset."),
     NUMBER("line", true, "rings", "1", 1, 20,
-           "Rings until a modem takes a call; the caller's number mostly comes before the second."),
+           "Rings until a modem takes a call; the caller's number mostly comes before the second, and "
+           "with allow or deny it is waited for until then."),
     CHOICE("line", true, "class", "auto", "auto|1|1.0|2|2.0|2.1",
            "How to drive the modem (+FCLASS); auto: the best it has, where faxpost does T.30 itself."),
     TEXT("line", true, "caller_id", NULL,
@@ -122,8 +123,9 @@ const struct conf_key conf_keys_faxpost[] = {
     OTHER("line", true, "peers", CONF_NETWORKS, "0.0.0.0/0,::/0", NULL,
           "Networks from which calls are taken."),
     OTHER("line", true, "allow", CONF_LIST, NULL, NULL,
-          "Callers whose calls alone are taken: networks, and patterns of calling numbers ('+1555*'), "
-          "which can be forged; all by default."),
+          "Callers whose calls alone are taken: networks, and patterns of calling numbers ('+1555*'; "
+          "anonymous: who tells none), which can be forged; all by default. A modem knows no networks, "
+          "and lets others ring."),
     OTHER("line", true, "deny", CONF_LIST, NULL, NULL,
           "Callers whose calls are refused, written alike; it comes before allow."),
     NUMBER("line", true, "max_calls", "0", 0, 100000,

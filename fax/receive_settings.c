@@ -13,8 +13,6 @@
 #include "base/log.h"
 #include "base/text.h"
 
-#define CALLERS_WANTED "write networks and numbers, as 192.0.2.0/24, +1555*"
-
 static int complain(const struct conf *conf, const char *line, const char *key, const char *what)
 {
     log_error("settings wrong file=%s line=%d section=\"line %s\" key=%s: %s", conf_file(conf),
@@ -63,6 +61,14 @@ static int read_transport(struct line_settings *line, const char *text)
     return line->udp || line->tcp ? 0 : ERROR_FORMAT;
 }
 
+static int read_callers(struct caller_list *list, const struct conf *conf, const char *name,
+                        const char *key)
+{
+    return caller_list_parse(list, conf_text(conf, "line", name, key)) == 0
+               ? 0
+               : complain(conf, name, key, "write networks and numbers, as 192.0.2.0/24, +1555*");
+}
+
 static int line_read_network(struct line_settings *line, const struct conf *conf, const char *name)
 {
     const char *listen = conf_text(conf, "line", name, "listen");
@@ -83,10 +89,9 @@ static int line_read_network(struct line_settings *line, const struct conf *conf
         return complain(conf, name, "media_ports", "write a range above 1023, as 20000-29999");
     if (net_list_parse(&line->peers, peers == NULL ? "" : peers) != 0)
         return complain(conf, name, "peers", "write networks, as 192.0.2.0/24, 2001:db8::/32");
-    if (caller_list_parse(&line->allow, conf_text(conf, "line", name, "allow")) != 0)
-        return complain(conf, name, "allow", CALLERS_WANTED);
-    if (caller_list_parse(&line->deny, conf_text(conf, "line", name, "deny")) != 0)
-        return complain(conf, name, "deny", CALLERS_WANTED);
+    if (read_callers(&line->allow, conf, name, "allow") != 0 ||
+        read_callers(&line->deny, conf, name, "deny") != 0)
+        return ERROR_CONFIG;
     return 0;
 }
 
@@ -101,6 +106,18 @@ static int line_read(struct line_settings *line, const struct conf *conf, const 
     if (!text_copy(line->station, 21, conf_text(conf, "line", name, "station")))
         return complain(conf, name, "station", "an identity has at most 20 characters");
     return line_read_network(line, conf, name);
+}
+
+static int modem_read_callers(struct modem_line_settings *line, const struct conf *conf,
+                              const char *name)
+{
+    if (read_callers(&line->allow, conf, name, "allow") != 0 ||
+        read_callers(&line->deny, conf, name, "deny") != 0)
+        return ERROR_CONFIG;
+    if (line->allow.networks.count > 0 || line->deny.networks.count > 0)
+        return complain(conf, name, line->allow.networks.count > 0 ? "allow" : "deny",
+                        "a modem knows no addresses: write numbers, as +1555*");
+    return 0;
 }
 
 /* The names of choices stand in the order of their enums in base/conf_keys.c. */
@@ -126,7 +143,7 @@ static int modem_read(struct modem_line_settings *line, const struct conf *conf,
     line->rings = (int)conf_number(conf, "line", name, "rings");
     line->ecm = conf_bool(conf, "line", name, "ecm");
     line->trace = conf_bool(conf, "line", name, "trace");
-    return 0;
+    return modem_read_callers(line, conf, name);
 }
 
 enum line_type { LINE_TYPE_SIP, LINE_TYPE_MODEM };
@@ -224,12 +241,38 @@ void line_settings_clear(struct line_settings *line)
     caller_list_free(&line->deny);
 }
 
+int modem_line_settings_copy(struct modem_line_settings *out,
+                             const struct modem_line_settings *from)
+{
+    struct modem_line_settings copy = *from;
+    int rc;
+
+    memset(&copy.deny, 0, sizeof copy.deny);
+    rc = caller_list_copy(&copy.allow, &from->allow);
+    if (rc != 0)
+        return rc;
+    rc = caller_list_copy(&copy.deny, &from->deny);
+    if (rc != 0)
+        modem_line_settings_clear(&copy);
+    else
+        *out = copy;
+    return rc;
+}
+
+void modem_line_settings_clear(struct modem_line_settings *line)
+{
+    caller_list_free(&line->allow);
+    caller_list_free(&line->deny);
+}
+
 void receive_settings_free(struct receive_settings *settings)
 {
     if (settings == NULL)
         return;
     for (size_t i = 0; i < settings->line_count; i++)
         line_settings_clear(&settings->lines[i]);
+    for (size_t i = 0; i < settings->modem_count; i++)
+        modem_line_settings_clear(&settings->modems[i]);
     free(settings->lines);
     free(settings->modems);
     free(settings->state_dir);

@@ -14,8 +14,8 @@
 #include "base/conf.h"
 #include "fax/callers.h"
 #include "fax/modem/modem_models.h"
-#include "fax/net.h"
 #include "fax/modem/serial.h"
+#include "fax/net.h"
 #include "spool/call_info.h"
 
 /* Of each call, whatever line it comes over. */
@@ -55,6 +55,7 @@ struct modem_line_settings {
     enum modem_class class;
     int rings; /* answer at the n-th */
     bool ecm, trace;
+    struct caller_list allow, deny; /* owned; numbers only */
 };
 
 struct receive_settings {
@@ -79,5 +80,8 @@ int receive_ports_parse(unsigned *out_least, unsigned *out_most, const char *tex
 /* A copy that is the caller's, and its release (what it owns, not the struct). */
 int line_settings_copy(struct line_settings *out, const struct line_settings *from);
 void line_settings_clear(struct line_settings *line);
+int modem_line_settings_copy(struct modem_line_settings *out,
+                             const struct modem_line_settings *from);
+void modem_line_settings_clear(struct modem_line_settings *line);
 
 #endif

@@ -93,12 +93,11 @@ static void check_type(struct check *check, const char *name)
         const char *key;
         enum line_type type;
     } keys[] = {
-        {"listen", LINE_SIP},      {"transport", LINE_SIP}, {"media_address", LINE_SIP},
-        {"media_ports", LINE_SIP}, {"t38", LINE_SIP},       {"peers", LINE_SIP},
-        {"allow", LINE_SIP},       {"deny", LINE_SIP},      {"max_calls", LINE_SIP},
-        {"device", LINE_MODEM},    {"speed", LINE_MODEM},   {"flow", LINE_MODEM},
-        {"init", LINE_MODEM},      {"rings", LINE_MODEM},   {"class", LINE_MODEM},
-        {"caller_id", LINE_MODEM}, {"called", LINE_MODEM},
+        {"listen", LINE_SIP},      {"transport", LINE_SIP},   {"media_address", LINE_SIP},
+        {"media_ports", LINE_SIP}, {"t38", LINE_SIP},         {"peers", LINE_SIP},
+        {"max_calls", LINE_SIP},   {"device", LINE_MODEM},    {"speed", LINE_MODEM},
+        {"flow", LINE_MODEM},      {"init", LINE_MODEM},      {"rings", LINE_MODEM},
+        {"class", LINE_MODEM},     {"caller_id", LINE_MODEM}, {"called", LINE_MODEM},
     };
     enum line_type type = type_of(check, name);
     size_t i;
@@ -116,6 +115,24 @@ static void check_type(struct check *check, const char *name)
                    keys[i].key, keys[i].type == LINE_SIP ? "sip" : "modem",
                    type == LINE_SIP ? "sip" : "modem");
     }
+}
+
+static void check_callers(struct check *check, const char *name, const char *key)
+{
+    const char *text = conf_text(check->conf, "line", name, key);
+    struct caller_list list;
+
+    if (caller_list_parse(&list, text) != 0) {
+        problem_at(check, name, key,
+                   "%s = %s is no list of networks and numbers: write e.g. 192.0.2.0/24, +1555*",
+                   key, LOG_ESCAPED(text));
+        return;
+    }
+    if (type_of(check, name) == LINE_MODEM && list.networks.count > 0)
+        problem_at(check, name, key,
+                   "%s = %s has a network, and a modem knows only numbers: write e.g. +1555*", key,
+                   LOG_ESCAPED(text));
+    caller_list_free(&list);
 }
 
 /* ---- type = sip ----------------------------------------------------------------------------- */
@@ -154,19 +171,6 @@ static void check_listen(struct check *check, size_t i)
     }
 }
 
-static void check_callers(struct check *check, const char *name, const char *key)
-{
-    const char *text = conf_text(check->conf, "line", name, key);
-    struct caller_list list;
-
-    if (caller_list_parse(&list, text) == 0)
-        caller_list_free(&list);
-    else
-        problem_at(check, name, key,
-                   "%s = %s is no list of networks and numbers: write e.g. 192.0.2.0/24, +1555*",
-                   key, LOG_ESCAPED(text));
-}
-
 static void check_sip(struct check *check, size_t i)
 {
     const struct conf *conf = check->conf;
@@ -178,8 +182,6 @@ static void check_sip(struct check *check, size_t i)
     int high = 0;
 
     check_listen(check, i);
-    check_callers(check, name, "allow");
-    check_callers(check, name, "deny");
     if (address != NULL && inet_pton(AF_INET, address, octets) != 1 &&
         inet_pton(AF_INET6, address, octets) != 1)
         problem_at(check, name, "media_address",
@@ -236,6 +238,18 @@ static void check_commands(struct check *check, const char *name, const char *ke
         problem_at(check, name, key, "%s %s", key, fault);
 }
 
+/* Lists of numbers on a line that never gets to know one. */
+static void check_is_told(struct check *check, const char *name, const char *key)
+{
+    const char *caller_id = conf_text(check->conf, "line", name, "caller_id");
+
+    if (conf_text(check->conf, "line", name, key) != NULL && caller_id != NULL &&
+        strcmp(caller_id, "none") == 0)
+        problem_at(check, name, key,
+                   "%s needs the numbers of callers, and caller_id = none: take one of them out",
+                   key);
+}
+
 static void check_modem(struct check *check, size_t i)
 {
     const char *name = conf_section_name(check->conf, "line", i);
@@ -249,6 +263,8 @@ static void check_modem(struct check *check, size_t i)
         problem_at(check, name, "speed",
                    "speed = %lld is none that ports have: write 115200, 57600, 38400 or 19200",
                    (long long)speed);
+    check_is_told(check, name, "allow");
+    check_is_told(check, name, "deny");
     if (called != NULL && strlen(called) >= 64)
         problem_at(check, name, "called", "called is too long: at most 63 characters");
 }
@@ -262,6 +278,8 @@ int settings_check_lines(const struct conf *faxpost, conf_problem_handler *probl
     for (i = 0; (name = conf_section_name(faxpost, "line", i)) != NULL; i++) {
         check_station(&check, name);
         check_type(&check, name);
+        check_callers(&check, name, "allow");
+        check_callers(&check, name, "deny");
         if (type_of(&check, name) == LINE_SIP)
             check_sip(&check, i);
         else

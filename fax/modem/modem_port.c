@@ -36,7 +36,10 @@ struct modem_line *modem_line_new(const struct modem_line_settings *line,
 
     if (copy == NULL)
         return NULL;
-    memcpy(&copy->line, line, sizeof *line); /* with its padding: lines are compared */
+    if (modem_line_settings_copy(&copy->line, line) < 0) {
+        free(copy);
+        return NULL;
+    }
     copy->limits = *limits;
     copy->models = modem_models_ref(models);
     return copy;
@@ -47,7 +50,18 @@ void modem_line_free(struct modem_line *line)
     if (line == NULL)
         return;
     modem_models_unref(line->models);
+    modem_line_settings_clear(&line->line);
     free(line);
+}
+
+bool modem_line_is_same_port(const struct modem_line *a, const struct modem_line *b)
+{
+    const struct modem_line_settings *one = &a->line;
+    const struct modem_line_settings *two = &b->line;
+
+    return strcmp(one->device, two->device) == 0 && strcmp(one->init, two->init) == 0 &&
+           strcmp(one->caller_id, two->caller_id) == 0 && one->port.speed == two->port.speed &&
+           one->port.flow == two->port.flow && one->class == two->class;
 }
 
 void modem_port_trace(const struct modem_port *port, const char *direction, const char *text)
@@ -235,6 +249,11 @@ static void tell_ready(struct modem_port *port)
              found->caller_id[0] != '\0' ? "yes" : "no");
     for (int i = 0; i < found->advice_count; i++)
         log_warning("modem line=%s: %s", LOG_ESCAPED(port->name), found->advice[i]);
+    if (found->caller_id[0] == '\0' &&
+        port->line->line.allow.pattern_count + port->line->line.deny.pattern_count > 0)
+        log_warning("modem line=%s: it does not tell who calls: for [line] allow and deny all "
+                    "callers are " CALLER_ANONYMOUS,
+                    LOG_ESCAPED(port->name));
 }
 
 bool modem_port_step(struct modem_port *port)

@@ -15,8 +15,8 @@
 #include "fax/call.h"
 #include "fax/modem/modem_models.h"
 #include "fax/modem/modem_setup.h"
-#include "fax/receive_settings.h"
 #include "fax/modem/serial.h"
+#include "fax/receive_settings.h"
 
 /* What a line goes by; whoever is given a pointer to one owns it. */
 struct modem_line {
@@ -28,6 +28,9 @@ struct modem_line {
 struct modem_line *modem_line_new(const struct modem_line_settings *line,
                                   const struct call_limits *limits, struct modem_models *models);
 void modem_line_free(struct modem_line *line);
+
+/* Whether a port that was set up by one of them is as the other wants it. */
+bool modem_line_is_same_port(const struct modem_line *a, const struct modem_line *b);
 
 enum modem_port_state { MODEM_PORT_NONE, MODEM_PORT_SETUP, MODEM_PORT_READY };
 enum { MODEM_PORT_OUT_MAX = 8192 };

@@ -59,7 +59,10 @@ struct modem_thread {
     struct modem_call *call;
     int64_t tick_ms; /* of the call */
     int calls_out;   /* calls that workers still speak of */
-    bool is_draining, drain_is_told, is_ending;
+    bool is_draining, is_ending;
+    /* The call that is not answered, which was said. */
+    int64_t let_ring_ms;
+    char let_ring_number[CALL_NUMBER_MAX];
 };
 
 static int64_t now(void)
@@ -98,12 +101,12 @@ static void setup_begin(struct modem_thread *thread, bool quick)
     wait_begin(thread);
 }
 
-/* New settings, when no call lives: the port is opened anew unless all is as before. A new table of
- * models counts from the next opening on. */
+/* New settings, when no call lives: the port is opened anew where the modem is set up by them. A
+ * new table of models counts from the next opening on. */
 static void line_take(struct modem_thread *thread)
 {
     struct modem_line *old = thread->line;
-    bool is_same = memcmp(&old->line, &thread->next_line->line, sizeof old->line) == 0;
+    bool is_same = modem_line_is_same_port(old, thread->next_line);
 
     thread->line = thread->next_line;
     thread->port.line = thread->line;
@@ -159,13 +162,57 @@ static void hung_up(struct modem_thread *thread)
     setup_begin(thread, thread->is_answering);
 }
 
+/* ---- who is let ring ---------------------------------------------------------------------------
+ */
+
+/* Once for each call, and caller. */
+static bool is_first_word(struct modem_thread *thread)
+{
+    const struct modem_ring *ring = &thread->ring;
+    bool is_first =
+        thread->let_ring_ms != ring->first_ms || strcmp(thread->let_ring_number, ring->number) != 0;
+
+    thread->let_ring_ms = ring->first_ms;
+    text_copy(thread->let_ring_number, sizeof thread->let_ring_number, ring->number);
+    return is_first;
+}
+
+/* By [line] allow and deny, with what the modem has said so far. */
+static bool is_blocked(struct modem_thread *thread)
+{
+    const struct modem_line_settings *line = &thread->line->line;
+    const struct modem_ring *ring = &thread->ring;
+    const char *rule;
+
+    if (caller_judge(&line->allow, &line->deny, NULL, ring->number) == CALLER_WELCOME)
+        return false;
+    rule = caller_list_find(&line->deny, ring->number);
+    if (is_first_word(thread))
+        log_warning("call not answered line=%s caller=%s name=%s: blocked by %s=%s",
+                    LOG_ESCAPED(thread->name),
+                    LOG_ESCAPED(ring->number[0] != '\0' ? ring->number : CALLER_ANONYMOUS),
+                    LOG_ESCAPED(ring->name), rule != NULL ? "deny" : "allow",
+                    LOG_ESCAPED(rule != NULL ? rule : "(not in it)"));
+    return true;
+}
+
+/* Who is judged by a number is not answered before the modem may have told it, and that is between
+ * the first ring and the second. */
+static int rings_wanted(const struct modem_thread *thread)
+{
+    const struct modem_line_settings *line = &thread->line->line;
+    bool is_known = thread->ring.number[0] != '\0' || thread->ring.withheld != '\0';
+    bool is_judged = line->allow.pattern_count + line->deny.pattern_count > 0;
+
+    return is_judged && !is_known && line->rings < 2 ? 2 : line->rings;
+}
+
 /* ---- the call ----------------------------------------------------------------------------------
  */
 
 static void call_gone(struct modem_thread *thread)
 {
     thread->call = NULL;
-    thread->drain_is_told = false;
     if (thread->port.fd >= 0)
         hang_up_begin(thread);
     else
@@ -218,6 +265,8 @@ static void call_opened(struct modem_thread *thread, int error)
         call_give_up(thread, "the gateway is being stopped");
     else if (modem_ring_is_over(&thread->ring, now()))
         call_give_up(thread, "the caller gave up before the answer");
+    else if (is_blocked(thread)) /* the number came late */
+        call_give_up(thread, "the caller is blocked by [line] allow and deny");
     if (thread->call == NULL) {
         if (thread->port.fd < 0)
             wait_begin(thread);
@@ -258,19 +307,18 @@ static void call_run(struct modem_thread *thread)
 /* ---- ringing -----------------------------------------------------------------------------------
  */
 
-/* Enough rings: the call is answered, unless we are going. */
+/* Enough rings: the call is answered, unless we are going, or do not want it. */
 static void ring_check(struct modem_thread *thread)
 {
-    if (thread->state != IDLE || thread->ring.rings < thread->line->line.rings)
+    if (thread->state != IDLE || thread->ring.rings < rings_wanted(thread))
         return;
     if (thread->is_draining || thread->is_ending) {
-        if (!thread->drain_is_told)
+        if (is_first_word(thread))
             log_info("call not answered line=%s: the gateway is being stopped",
                      LOG_ESCAPED(thread->name));
-        thread->drain_is_told = true;
-        return;
+    } else if (!is_blocked(thread)) {
+        call_open(thread);
     }
-    call_open(thread);
 }
 
 static void idle_begin(struct modem_thread *thread)
@@ -400,10 +448,8 @@ static void message_came(struct modem_thread *thread, struct modem_message *mess
 
 static void idle_due(struct modem_thread *thread)
 {
-    if (modem_ring_is_over(&thread->ring, now())) {
+    if (modem_ring_is_over(&thread->ring, now()))
         modem_ring_clear(&thread->ring);
-        thread->drain_is_told = false;
-    }
     if (thread->ring.rings == 0)
         setup_begin(thread, true);
     else

@@ -275,6 +275,49 @@ def test_lines_that_are_odd(box):
     assert gateway.log().count('line="rings" caller=') == 1, "the caller who gave up was answered"
 
 
+# ---- who may call ----------------------------------------------------------------------------------
+
+
+def blocked(line, caller, rule):
+    return f'call not answered line="{line}" caller="{caller}"', f"blocked by {rule}"
+
+
+@timeout(240)
+def test_allow_and_deny(box):
+    """Who is blocked hears it ring, once in the log; the next caller, who is not, sends a fax. Settings
+    that come during a call count from the next one on, and the modem is not set up anew for them."""
+    modems = {name: SoftModem(box, name) for name in ("desk", "hall")}
+    gateway = modem_gateway(box, list(modems.values()), {
+        "line desk": {"deny": "5556*, anonymous", "rings": "1"},
+        "line hall": {"allow": "5551*"}})
+    document = box.document(p=1, **SHORT)
+    for caller in ("5556000", "P"):
+        modems["desk"].calling(sound="voice", number=caller, rings=3)
+    for caller in (None, "5552000"):  # the modem is told nothing of the first
+        modems["hall"].calling(sound="voice", rings=3, **({"number": caller} if caller else {}))
+    for line, caller, rule in (("desk", "5556000", 'deny="5556*"'),
+                               ("desk", "anonymous", 'deny="anonymous"'),
+                               ("hall", "5552000", 'allow="(not in it)"'),
+                               ("hall", "anonymous", 'allow="(not in it)"')):
+        wait_log(gateway, *blocked(line, caller, rule))
+    calls = [modem.calling(document, number="5551001") for modem in modems.values()]
+    wait_log(gateway, "answered fax=", 'line="desk"')
+    gateway.sections["line desk"]["deny"] = "5551*"
+    gateway.write_settings()
+    gateway.reload()
+    wait_log(gateway, "reload done")
+    for call in calls:
+        told_ok(call.wait(), 1)
+    modems["desk"].calling(sound="voice", number="5551001", rings=3)
+    for mail in by_line(gateway.mails(2)).values():
+        check_mail(mail, document)
+    wait_log(gateway, *blocked("desk", "5551001", 'deny="5551*"'))
+    log = gateway.log()
+    assert [log.count(f'call not answered line="{line}"') for line in modems] == [3, 2], log
+    assert log.count("answered fax=") == 2, log
+    assert log.count(ready_text("desk")) == 1, "the modem was set up anew"
+
+
 # ---- the disk --------------------------------------------------------------------------------------
 
 

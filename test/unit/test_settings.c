@@ -100,6 +100,13 @@ static void test_faults(void **state)
         {{GATEWAY "[line a]\ntype = modem\ndevice = m\ninit = \xc3\xa4\n"}, "no modem takes"},
         {{GATEWAY "[line a]\ntype = modem\ndevice = m\ncaller_id = none\nrings = 3\n"}, NULL},
         {{GATEWAY "[line a]\ntype = modem\ndevice = m\nrings = 0\n"}, "out of range"},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = m\ndeny = 555*, anonymous\n"}, NULL},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = m\ndeny = 555*, 192.0.2.0/24\n"},
+         "faxpost.ini:8: [line a] deny = \"555*, 192.0.2.0/24\" has a net"},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = m\nallow = 192.0.2.0/99\n"},
+         "faxpost.ini:8: [line a] allow = \"192.0.2.0/99\" is no list"},
+        {{GATEWAY "[line a]\ntype = modem\ndevice = m\ncaller_id = none\nallow = 5\n"},
+         "faxpost.ini:9: [line a] allow needs the numbers"},
         {{GATEWAY "[line a]\n[line b]\ntype = modem\ndevice = m\n"},
          NULL}, /* no listen of its own */
         {{GATEWAY "[mail]\nsubject = {colour}\n"}, "faxpost.ini:6: [mail] subject: "},
