@@ -227,7 +227,6 @@ static void parse_text(char *at, size_t size, const char *value)
         at[used++] = c == '\0' ? '?' : (char)c;
     }
     at[used] = '\0';
-    text_printable_utf8(at);
 }
 
 static int64_t parse_number(const char *value, int64_t most)
@@ -300,6 +299,10 @@ int call_info_parse(struct call_info *out, const char *text)
         return ERROR_MEMORY;
     if (reading.known == 0)
         return ERROR_FORMAT;
+    /* Only now: a piece may end in the middle of a character. */
+    for (size_t i = 0; i < FIELD_COUNT; i++)
+        if (fields[i].type == FIELD_TEXT)
+            text_printable_utf8((char *)&reading.info + fields[i].offset);
     *out = reading.info;
     return 0;
 }

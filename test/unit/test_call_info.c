@@ -137,6 +137,7 @@ static void hostile_text(void **state)
         {"turned around", "[call]\ncaller = a%E2%80%AEb\n", 0, 0, "a?b"},
         {"broken escape", "[call]\ncaller = 5%4 %zz %\n", 0, 0, "5%4 %zz %"},
         {"in pieces", "[call]\ncaller = ab\ncaller = cd\n", 0, 0, "abcd"},
+        {"UTF-8 in pieces", "[call]\ncaller = caf%C3\ncaller = %A9s\n", 0, 0, "caf\xc3\xa9s"},
         {"cut off", "[call]\npages = 2\ncaller = 55", 0, 2, "55"},
     };
     size_t i;
