@@ -10,22 +10,11 @@
 #include "base/error.h"
 #include "base/text.h"
 
-/* The line must be one of the settings, and a modem. */
-static const char *find_device(const struct conf *conf, const char *line)
-{
-    const char *name;
-
-    for (size_t i = 0; (name = conf_section_name(conf, "line", i)) != NULL; i++)
-        if (strcmp(name, line) == 0)
-            return conf_text(conf, "line", name, "device");
-    return NULL;
-}
-
 int ports_open(struct ports *ports, const struct settings *settings, const char *line,
                char usb_id[SERIAL_USB_ID_MAX], char why[SERIAL_WHY_MAX])
 {
     const struct conf *conf = settings->file[SETTINGS_FAXPOST];
-    const char *device = find_device(conf, line);
+    const char *device = conf_text(conf, "line", line, "device"); /* NULL: no such modem line */
     struct serial_settings port;
     char lock[SERIAL_PATH_MAX];
     int fd;
