@@ -26,11 +26,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[size] = '\0';
     if (call_info_parse(&info, text) == 0) {
         char *written;
+        char *written_again;
 
         if (call_info_format(&written, &length, &info) != 0 ||
-            call_info_parse(&again, written) != 0 || memcmp(&info, &again, sizeof info) != 0)
+            call_info_parse(&again, written) != 0 ||
+            call_info_format(&written_again, &length, &again) != 0 ||
+            strcmp(written, written_again) != 0)
             abort();
         free(written);
+        free(written_again);
     }
     free(text);
     return 0;

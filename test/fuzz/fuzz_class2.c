@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "fax/t30/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -115,6 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size == 0)
         return 0;
+    log_open("fuzz", LOG_LEVEL_ALERT);
     settings.modem.class = MODEM_CLASS_2 + (data[0] & 3) % 3;
     settings.modem.bit_order = (data[0] >> 2 & 3) % 3;
     settings.modem.page_start = (data[0] & 0x10) != 0 ? DC1 : DC2;
