@@ -81,6 +81,7 @@ static void tell_trouble(struct modem_port *port, const char *why)
         return;
     text_copy(port->trouble, sizeof port->trouble, why);
     port->trouble_ms = now();
+    port->revision++;
     log_error("modem line does not work line=%s device=%s: %s; it is tried again by itself",
               LOG_ESCAPED(port->name), LOG_ESCAPED(port->line->line.device), why);
 }
@@ -111,6 +112,7 @@ void modem_port_close(struct modem_port *port)
     port->due_ms = INT64_MAX;
     port->out_length = 0;
     port->was_ready = false;
+    port->revision++;
     modem_setup_free(port->setup);
     port->setup = NULL;
     if (port->fd < 0)
@@ -235,11 +237,12 @@ static void tell_ready(struct modem_port *port)
 {
     const struct modem_found *found = modem_port_found(port);
 
-    port->trouble[0] = '\0';
     port->backoff_ms = 0;
     if (port->was_ready)
         return;
+    port->trouble[0] = '\0';
     port->was_ready = true;
+    port->revision++;
     log_info("modem ready line=%s device=%s model=%s maker=%s product=%s firmware=%s class=%s "
              "speed=%d caller_id=%s",
              LOG_ESCAPED(port->name), LOG_ESCAPED(port->line->line.device),

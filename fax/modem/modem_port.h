@@ -52,6 +52,7 @@ struct modem_port {
     int backoff_ms;
     char trouble[SERIAL_WHY_MAX]; /* as told last */
     int64_t trouble_ms;
+    uint32_t revision; /* of what people are shown: was_ready, trouble, modem_port_found() */
     uint8_t out[MODEM_PORT_OUT_MAX];
     size_t out_length;
 };

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * modem_thread.h - one modem line and its thread. For line_modem.c.
- *
- *   WAITING ──modem ready──► IDLE ──RING──► OPENING ──folder──► CALL ──over──► HANGING_UP, HUNG_UP
- *      ▲                                       │ gone, no room                    │
- *      └── unplugged; set-up after a call ─────┴──► IDLE                          └──► WAITING
- *
- * A call that lives when its modem is pulled out is driven to its end without the port.
  */
 #ifndef FAXPOST_FAX_MODEM_THREAD_H
 #define FAXPOST_FAX_MODEM_THREAD_H

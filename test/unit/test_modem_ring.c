@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "fax/modem/modem_ring.h"
+#include "fax/modem/modem_welcome.h"
 
 enum { LINES_MAX = 16 };
 
@@ -210,6 +211,39 @@ static void test_time(void **state)
     assert_true(ring.is_ringing);
 }
 
+/* Who is judged by a number is not answered before it may have come. */
+static void test_welcome(void **state)
+{
+    static const struct {
+        const char *allow, *deny, *number;
+        char withheld;
+        int rings, wanted;
+        bool is_blocked;
+    } table[] = {
+        {"", "", "", 0, 1, 1, false},         {"", "", "", 'P', 4, 4, false},
+        {"", "12*", "", 0, 1, 2, false},      {"", "12*", "123", 0, 1, 1, true},
+        {"", "12*", "13", 0, 1, 1, false},    {"", "anonymous", "", 'P', 1, 1, true},
+        {"", "anonymous", "", 0, 1, 2, true}, {"12*", "", "", 0, 1, 2, true},
+        {"12*", "", "123", 0, 3, 3, false},   {"12*", "", "13", 0, 3, 3, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct modem_line_settings line = {.name = "desk", .rings = table[i].rings};
+        struct modem_ring ring = {.withheld = table[i].withheld, .first_ms = 5};
+        struct modem_told told = {.first_ms = 0};
+
+        assert_int_equal(caller_list_parse(&line.allow, table[i].allow), 0);
+        assert_int_equal(caller_list_parse(&line.deny, table[i].deny), 0);
+        snprintf(ring.number, sizeof ring.number, "%s", table[i].number);
+        if (modem_rings_wanted(&line, &ring) != table[i].wanted ||
+            modem_caller_is_blocked(&line, &ring, &told) != table[i].is_blocked)
+            fail_msg("row %zu", i);
+        assert_int_equal(modem_told_first(&told, &ring), !table[i].is_blocked);
+        modem_line_settings_clear(&line);
+    }
+}
+
 /* Long and strange values are cut and made harmless. */
 static void test_bounds(void **state)
 {
@@ -238,10 +272,8 @@ static void test_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calls),
-        cmocka_unit_test(test_events),
-        cmocka_unit_test(test_time),
-        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_calls),  cmocka_unit_test(test_events),  cmocka_unit_test(test_time),
+        cmocka_unit_test(test_bounds), cmocka_unit_test(test_welcome),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

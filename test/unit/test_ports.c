@@ -75,7 +75,9 @@ static void test_locks(void **state)
     int fd;
 
     (void)state;
-    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    if (master < 0)
+        skip(); /* /dev/pts is not mounted */
+    assert_true(grantpt(master) == 0 && unlockpt(master) == 0);
     settings = settings_of(ptsname(master));
     for (int i = 0; i < 2; i++) { /* whoever asks again has lost it */
         fd = ports_open(&ports, settings, "desk", usb_id, why);
