@@ -40,7 +40,7 @@ static TIFF *written(const struct page_bitmap *bitmap, int number)
 
     assert_true(fd >= 0);
     assert_int_equal(page_image_encode(&data, &length, bitmap, number), 0);
-    assert_int_equal(write(fd, data, length), length);
+    assert_int_equal(pwrite(fd, data, length, 0), length);
     free(data);
     tiff = TIFFFdOpen(fd, "page", "r");
     assert_non_null(tiff);
