@@ -16,6 +16,8 @@
 enum fcf {
     FCF_MASK = 0xfe,
     FCF_NULL = 0x00,
+    FCF_NSF = 0x20, /* NSC too */
+    FCF_NSS = 0x22,
     FCF_DIS = 0x80,
     FCF_DCS = 0x82,
     FCF_CTC = 0x12,

@@ -156,6 +156,10 @@ enum guard_verdict guard_frame(const struct guard *guard, const uint8_t *frame, 
             return GUARD_PASS;
         *why = "malformed EOR";
         return GUARD_DROP;
+    case FCF_NSF:
+    case FCF_NSS:
+        *why = "non-standard frame"; /* the core keeps a copy of each, and frees none */
+        return GUARD_IGNORE;
     default:
         if (length <= CONTROL_LENGTH_MOST)
             return GUARD_PASS;

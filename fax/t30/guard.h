@@ -19,6 +19,7 @@ struct guard {
 enum guard_verdict {
     GUARD_PASS,
     GUARD_DROP,   /* malformed: treat as a frame with a bad FCS, the sender will repeat */
+    GUARD_IGNORE, /* well-formed, and of no use to us: the core need not see it */
     GUARD_REFUSE, /* well-formed, but asks for what we did not offer: answer DCN and end */
 };
 

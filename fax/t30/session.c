@@ -265,6 +265,7 @@ enum front_frame session_frame_in(struct session *session, const uint8_t *frame,
     case GUARD_DROP:
         log_debug("frame dropped why=\"%s\" length=%zu", why, length);
         return FRONT_BAD;
+    case GUARD_IGNORE: session->heard = true; return FRONT_SWALLOW;
     case GUARD_REFUSE: end_with_dcn(session, why); return FRONT_SWALLOW;
     case GUARD_PASS: break;
     }
