@@ -176,8 +176,23 @@ const struct conf_key conf_keys_faxpost[] = {
 
     NUMBER("limits", false, "sessions", "250", 1, 100000, "Most calls at once."),
     NUMBER("limits", false, "requests", "200", 0, 1000000,
-           "Most SIP requests a second from one address, five times as many at once; others get no "
-           "answer. 0: no limit."),
+           "Most SIP messages a second from one address (IPv6: from one /64), five times as many at once; "
+           "others get no answer, and a TCP connection is closed. Addresses that never had a call share "
+           "five times as much. 0: no limit."),
+    NUMBER("limits", false, "sessions_per_source", "0", 0, 100000,
+           "Most calls at once from one address (IPv6: from one /64); others get busy. 0: as many as "
+           "sessions. Set it where strangers can call: one who calls without a pause takes all sessions "
+           "else."),
+    NUMBER("limits", false, "connections", "1000", 1, 50000,
+           "Most TCP connections on SIP lines at once. When all are taken, those that brought no message "
+           "are ended first, then the longest idle of those that never had a call."),
+    NUMBER("limits", false, "connections_per_source", "250", 0, 50000,
+           "Most TCP connections from one address (IPv6: from one /64). 0: only connections counts."),
+    NUMBER("limits", false, "media_packets", "1000", 100, 100000,
+           "Most packets of media a second that are taken from the other side of a call; fax needs 50, "
+           "or 200 in short packets."),
+    SIZE("limits", false, "media_bytes", "256kB", 16 * KB, 64 * MB,
+         "Most octets of media a second that are taken from the other side of a call."),
     TIME("limits", false, "session_seconds", "1h", 10 * SECOND, DAY,
          "Longest call; a number without unit counts seconds."),
     NUMBER("limits", false, "pages", "500", 1, 9999, "Most pages of a fax."),

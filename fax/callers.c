@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * callers.c - lists of callers, and a bucket of tokens for each source.
+ * callers.c - lists of callers.
  */
 #include "fax/callers.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/error.h"
 #include "base/text.h"
 
-enum {
-    ITEM_MAX = 128,
-    SOURCES = 4096, /* a power of two; two that meet in a place begin anew by turns */
-    SOURCE_OCTETS_MAX = 8,
-};
+enum { ITEM_MAX = 128 };
 
 /* ---- lists -------------------------------------------------------------------------------------
  */
@@ -124,92 +119,4 @@ enum caller_verdict caller_judge(const struct caller_list *allow, const struct c
     if (holds_source(allow, source) || caller_list_find(allow, number) != NULL)
         return CALLER_WELCOME;
     return allow->pattern_count > 0 ? CALLER_BLOCKED : CALLER_SOURCE_BLOCKED;
-}
-
-/* ---- requests a second --------------------------------------------------------------------------
- */
-
-struct source {
-    uint8_t octets[SOURCE_OCTETS_MAX]; /* of the address, or of the network */
-    uint8_t length;                    /* 0: free */
-    int64_t seen_ms;                   /* when tokens were last counted */
-    int64_t refused_ms;                /* when it was last turned away; 0: never */
-    int64_t tokens;                    /* thousandths */
-};
-
-struct caller_rates {
-    uint32_t seed;
-    struct source sources[SOURCES];
-};
-
-int caller_rates_new(struct caller_rates **out)
-{
-    struct caller_rates *rates = calloc(1, sizeof *rates);
-
-    if (rates == NULL)
-        return ERROR_MEMORY;
-    if (getrandom(&rates->seed, sizeof rates->seed, GRND_NONBLOCK) < 0)
-        rates->seed = 0; /* who knows it can share a place with another, no more */
-    *out = rates;
-    return 0;
-}
-
-void caller_rates_free(struct caller_rates *rates)
-{
-    free(rates);
-}
-
-static uint8_t source_of(uint8_t out[SOURCE_OCTETS_MAX], const struct net_address *source)
-{
-    memset(out, 0, SOURCE_OCTETS_MAX);
-    if (source->u.any.sa_family == AF_INET6) {
-        memcpy(out, &source->u.v6.sin6_addr, 8);
-        return 8;
-    }
-    memcpy(out, &source->u.v4.sin_addr, 4);
-    return 4;
-}
-
-/* FNV-1a. */
-static struct source *place_of(struct caller_rates *rates, const uint8_t *octets)
-{
-    uint32_t hash = 2166136261U ^ rates->seed;
-    size_t i;
-
-    for (i = 0; i < SOURCE_OCTETS_MAX; i++)
-        hash = (hash ^ octets[i]) * 16777619U;
-    return &rates->sources[(hash ^ hash >> 16) & (SOURCES - 1)];
-}
-
-bool caller_rates_take(struct caller_rates *rates, const struct net_address *source, int per_second,
-                       int64_t now_ms, bool *first)
-{
-    int64_t full = (int64_t)per_second * CALLER_BURST_S * 1000;
-    uint8_t octets[SOURCE_OCTETS_MAX];
-    uint8_t length = source_of(octets, source);
-    struct source *place = place_of(rates, octets);
-    int64_t passed_ms;
-
-    *first = false;
-    if (per_second <= 0)
-        return true;
-    if (place->length != length || memcmp(place->octets, octets, sizeof octets) != 0) {
-        *place = (struct source){.length = length, .seen_ms = now_ms, .tokens = full};
-        memcpy(place->octets, octets, sizeof octets);
-    }
-    passed_ms = now_ms - place->seen_ms;
-    if (passed_ms > CALLER_BURST_S * 1000)
-        passed_ms = CALLER_BURST_S * 1000;
-    place->seen_ms = now_ms;
-    place->tokens += passed_ms * per_second;
-    if (place->tokens > full)
-        place->tokens = full;
-    if (place->tokens >= 1000) {
-        place->tokens -= 1000;
-        return true;
-    }
-    *first = place->refused_ms == 0 || now_ms - place->refused_ms >= 1000;
-    if (*first)
-        place->refused_ms = now_ms;
-    return false;
 }

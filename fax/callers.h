@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * callers.h - who may call: the lists of [line] allow and deny, and how much one source may ask for
- * in a second.
+ * callers.h - who may call: the lists of [line] allow and deny. How much one source may ask for:
+ * fax/sip/sources.h.
  */
 #ifndef FAXPOST_FAX_CALLERS_H
 #define FAXPOST_FAX_CALLERS_H
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "fax/net.h"
 #include "spool/call_info.h"
@@ -42,21 +41,5 @@ const char *caller_list_find(const struct caller_list *list, const char *number)
  * addresses. */
 enum caller_verdict caller_judge(const struct caller_list *allow, const struct caller_list *deny,
                                  const struct net_address *source, const char *number);
-
-/* ---- requests a second ------------------------------------------------------------------------
- */
-
-/* One thread's. A source is an IPv4 address, or a network of IPv6 (/64), which one caller has. */
-struct caller_rates;
-
-enum { CALLER_BURST_S = 5 }; /* so many seconds' worth may come at once */
-
-int caller_rates_new(struct caller_rates **out);
-void caller_rates_free(struct caller_rates *rates);
-
-/* One more request. False: this source has asked for more than per_second lets it (0: no limit).
- * first: nothing of this source was turned away for a second. */
-bool caller_rates_take(struct caller_rates *rates, const struct net_address *source, int per_second,
-                       int64_t now_ms, bool *first);
 
 #endif

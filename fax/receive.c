@@ -13,8 +13,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "fax/sip/channel.h"
 #include "fax/modem/line_modem.h"
+#include "fax/sip/channel.h"
 #include "fax/sip/line_sip.h"
 
 enum { PATIENCE_MS = 10000, SIP_TEXT_MAX = 2048 };
@@ -29,17 +29,17 @@ struct receive {
 /* A live call has about five files open: its socket, the library's page file, its folder. */
 static void allow_files(const struct receive_settings *settings)
 {
-    rlim_t wanted = (rlim_t)settings->sessions_max * 6 + 256;
+    rlim_t wanted = (rlim_t)settings->sessions_max * 6 + (rlim_t)settings->connections_max + 256;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;
     limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
-        log_warning("only %llu files can be open at once, too few for [limits] sessions = %d; "
-                    "raise LimitNOFILE of the service to %llu",
+        log_warning("only %llu files can be open at once, too few for [limits] sessions = %d and "
+                    "connections = %d; raise LimitNOFILE of the service to %llu",
                     (unsigned long long)limit.rlim_cur, settings->sessions_max,
-                    (unsigned long long)wanted);
+                    settings->connections_max, (unsigned long long)wanted);
 }
 
 static int workers_and_media_start(struct receive *receive, const struct receive_settings *settings)

@@ -197,6 +197,12 @@ int receive_settings_read(struct receive_settings **out, const struct conf *conf
     }
     settings->sessions_max = (int)conf_number(conf, "limits", NULL, "sessions");
     settings->requests_max = (int)conf_number(conf, "limits", NULL, "requests");
+    settings->sessions_per_source = (int)conf_number(conf, "limits", NULL, "sessions_per_source");
+    settings->connections_max = (int)conf_number(conf, "limits", NULL, "connections");
+    settings->connections_per_source =
+        (int)conf_number(conf, "limits", NULL, "connections_per_source");
+    settings->media_packets_max = (int)conf_number(conf, "limits", NULL, "media_packets");
+    settings->media_octets_max = conf_number(conf, "limits", NULL, "media_bytes");
     settings->limits.session_ms_max = conf_number(conf, "limits", NULL, "session_seconds");
     settings->limits.pages_max = (int)conf_number(conf, "limits", NULL, "pages");
     settings->limits.rows_max = (int)conf_number(conf, "limits", NULL, "rows");

@@ -61,7 +61,12 @@ struct modem_line_settings {
 struct receive_settings {
     char *state_dir; /* owned */
     int sessions_max;
-    int requests_max; /* a second, of one source; 0: no limit */
+    int requests_max;           /* a second, of one source; 0: no limit */
+    int sessions_per_source;    /* 0: no limit of its own */
+    int connections_max;        /* of TCP, on all SIP lines */
+    int connections_per_source; /* 0: no limit of its own */
+    int media_packets_max;      /* a second, of a call */
+    int64_t media_octets_max;   /* the same */
     struct call_limits limits;
     int media_threads, page_workers;
     struct line_settings *lines; /* owned; type = sip only */

@@ -25,7 +25,13 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { HASH_SIZE = 1024, FILES_MOST = 65536, HEADER_MAX = 256 };
+enum {
+    HASH_SIZE = 1024,
+    FILES_MOST = 65536,
+    HEADER_MAX = 256,
+    SECOND_MS = 1000,
+    ANSWERS_MOST = 65536, /* octets that may wait to be sent by a connection */
+};
 
 #define ALLOW "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n"
 #define EMPTY "Content-Length: 0\r\n\r\n"
@@ -33,13 +39,15 @@ enum { HASH_SIZE = 1024, FILES_MOST = 65536, HEADER_MAX = 256 };
 struct agent_loop {
     struct mqueue *queue; /* only to be woken: what there is to do lies in the user's mailbox */
     struct dnsc *resolver;
-    struct tmr timer;
+    struct tmr timer, second;
+    struct door *door;
     FILE *caught, *stderr_before;
-    void (*woken)(void *user);
-    void *user;
+    struct agent_loop_handlers handlers;
 };
 
 struct agent {
+    struct agent_loop *loop;
+    struct net_address address;
     struct sip *sip;
     struct sipsess_sock *sessions;
     struct sip_lsnr *first, *last, *replies;
@@ -83,7 +91,7 @@ static void queue_handler(int id, void *data, void *arg)
     struct agent_loop *loop = arg;
 
     (void)id, (void)data;
-    loop->woken(loop->user);
+    loop->handlers.woken(loop->handlers.user);
 }
 
 static void debug_handler(int level, const char *text, size_t length, void *arg)
@@ -163,16 +171,33 @@ static void open_resolver(struct agent_loop *loop)
         log_debug("no name servers known: Contact addresses must be numeric");
 }
 
-int agent_loop_open(struct agent_loop **out, void (*woken)(void *user), void *user)
+static void second_handler(void *arg)
+{
+    struct agent_loop *loop = arg;
+
+    tmr_start(&loop->second, SECOND_MS, second_handler, loop);
+    door_look(loop->door, clock_monotonic_ms());
+    loop->handlers.second(loop->handlers.user);
+}
+
+static int open_door(struct agent_loop *loop)
+{
+    struct door_handlers handlers = loop->handlers.door;
+
+    handlers.user = loop->handlers.user;
+    return door_open(&loop->door, &handlers);
+}
+
+int agent_loop_open(struct agent_loop **out, const struct agent_loop_handlers *handlers)
 {
     struct agent_loop *loop = calloc(1, sizeof *loop);
     struct rlimit files;
 
     if (loop == NULL)
         return ERROR_MEMORY;
-    loop->woken = woken;
-    loop->user = user;
+    loop->handlers = *handlers;
     tmr_init(&loop->timer);
+    tmr_init(&loop->second);
     dbg_init(DBG_WARNING, DBG_NONE);
     dbg_handler_set(debug_handler, NULL);
     if (libre_init() != 0)
@@ -182,10 +207,12 @@ int agent_loop_open(struct agent_loop **out, void (*woken)(void *user), void *us
         files.rlim_cur = FILES_MOST;
     if (check_layout() != 0 || fd_setsize((int)files.rlim_cur) != 0 ||
         poll_method_set(METHOD_EPOLL) != 0 ||
-        mqueue_alloc(&loop->queue, queue_handler, loop) != 0) {
+        mqueue_alloc(&loop->queue, queue_handler, loop) != 0 || open_door(loop) != 0) {
+        mem_deref(loop->queue);
         libre_close();
         goto fail;
     }
+    tmr_start(&loop->second, SECOND_MS, second_handler, loop);
     open_resolver(loop);
     catch_stderr(loop);
     *out = loop;
@@ -194,6 +221,11 @@ fail:
     log_error("the SIP library cannot be used: is it the one this was built with?");
     free(loop);
     return ERROR_LIBRARY;
+}
+
+void agent_loop_set_limits(struct agent_loop *loop, const struct door_limits *limits)
+{
+    door_set_limits(loop->door, limits);
 }
 
 void agent_loop_run(struct agent_loop *loop)
@@ -231,9 +263,11 @@ void agent_loop_close(struct agent_loop *loop)
     if (loop == NULL)
         return;
     tmr_cancel(&loop->timer);
+    tmr_cancel(&loop->second);
     mem_deref(loop->queue);
     mem_deref(loop->resolver);
     libre_close();
+    door_close(loop->door);
     dbg_handler_set(NULL, NULL);
     release_stderr(loop);
     free(loop);
@@ -315,11 +349,10 @@ static bool first_handler(const struct sip_msg *msg, void *arg)
     static const char *const refused[] = {"UPDATE", "PRACK",   "INFO",    "REFER",    "SUBSCRIBE",
                                           "NOTIFY", "MESSAGE", "PUBLISH", "REGISTER", NULL};
     struct agent *agent = arg;
-    struct net_address source;
 
-    address_from_sa(&source, &msg->src);
-    if (agent->handlers.is_flood(agent->user, &source))
-        return true;
+    /* Who does not take our answers gets no more of them. */
+    if (msg->tp == SIP_TRANSP_TCP)
+        tcp_conn_txqsz_set(sip_msg_tcpconn(msg), ANSWERS_MOST);
     if (pl_strcmp(&msg->met, "ACK") == 0)
         return false;
     if (!pl_isset(&msg->to.tag) && is_stranger(agent, msg)) {
@@ -629,6 +662,8 @@ static int agent_listen(struct agent *agent, const struct net_address *address, 
     struct sa sa;
     int err = sa_set_sa(&sa, &address->u.any);
 
+    if (err == 0 && door_add(agent->loop->door, address) != 0)
+        err = ENOMEM;
     if (err == 0 && udp)
         err = sip_transp_add(agent->sip, SIP_TRANSP_UDP, &sa);
     if (err == 0 && tcp)
@@ -655,6 +690,8 @@ int agent_open(struct agent **out, struct agent_loop *loop, const struct net_add
         return ERROR_MEMORY;
     agent->handlers = *handlers;
     agent->user = user;
+    agent->loop = loop;
+    agent->address = *address;
     err = sip_alloc(&agent->sip, loop->resolver, HASH_SIZE, HASH_SIZE, HASH_SIZE, "faxpost", NULL,
                     agent);
     if (err == 0)
@@ -692,5 +729,6 @@ void agent_close(struct agent *agent)
     mem_deref(agent->replies);
     sip_close(agent->sip, true);
     mem_deref(agent->sip);
+    door_remove(agent->loop->door, &agent->address);
     free(agent);
 }

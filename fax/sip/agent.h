@@ -17,6 +17,7 @@
 #include <stddef.h>
 
 #include "fax/net.h"
+#include "fax/sip/door.h"
 
 struct agent_loop;
 struct agent;
@@ -25,9 +26,17 @@ struct dialog;
 /* ---- the loop ----------------------------------------------------------------------------------
  */
 
-/* `woken` is called on the loop's thread some time after agent_loop_wake(). ERROR_LIBRARY,
- * ERROR_MEMORY. One loop per process at a time. */
-int agent_loop_open(struct agent_loop **out, void (*woken)(void *user), void *user);
+/* All on the loop's thread. */
+struct agent_loop_handlers {
+    void *user;
+    void (*woken)(void *user);  /* some time after agent_loop_wake() */
+    void (*second)(void *user); /* a second is over */
+    struct door_handlers door;  /* who may come in at all; its user is the one above */
+};
+
+/* ERROR_LIBRARY, ERROR_MEMORY. One loop per process at a time. */
+int agent_loop_open(struct agent_loop **out, const struct agent_loop_handlers *handlers);
+void agent_loop_set_limits(struct agent_loop *loop, const struct door_limits *limits);
 void agent_loop_run(struct agent_loop *loop); /* until agent_loop_quit() */
 void agent_loop_quit(struct agent_loop *loop);
 void agent_loop_wake(struct agent_loop *loop); /* from any thread */
@@ -55,8 +64,6 @@ struct agent_invite {
 struct agent_handlers {
     /* Is this address one that we talk to? */
     bool (*is_welcome)(void *user, const struct net_address *source);
-    /* One more request of it came; true: it is dropped without an answer. */
-    bool (*is_flood)(void *user, const struct net_address *source);
     /* Either dialog_ring() or agent_refuse(), at once. */
     void (*invite)(void *user, const struct agent_invite *invite);
 

@@ -79,9 +79,17 @@ void channel_send(struct channel *channel, const uint8_t *packet, size_t length)
         return;
     if (!latch_can_send(&channel->latch))
         return;
-    /* A full socket or an unreachable peer loses a packet, as the network does. */
-    if (sendto(channel->fd, packet, length, MSG_DONTWAIT, &peer->u.any, net_length(peer)) >= 0)
-        channel->packets_out++;
+    /* A full socket or an unreachable peer loses a packet, as the network does. But an error of an
+     * earlier packet, which a connected socket tells of, is no reason to lose this one. */
+    for (int tries = 0; tries < 2; tries++) {
+        if (sendto(channel->fd, packet, length, MSG_DONTWAIT, &peer->u.any, net_length(peer)) >=
+            0) {
+            channel->packets_out++;
+            return;
+        }
+        if (errno != ECONNREFUSED)
+            return;
+    }
 }
 
 /* ---- life --------------------------------------------------------------------------------------
@@ -105,6 +113,8 @@ int channel_new(struct channel **out, struct call_shared *shared,
     }
     atomic_init(&channel->is_acknowledged, false);
     channel->fd = fd;
+    channel->packets_max = settings->media_packets_max;
+    channel->octets_max = settings->media_octets_max;
     call_init(&channel->call, &driver, shared, &settings->limits,
               &(struct call_line){line->name, line->station, line->ecm, line->trace}, 2);
     *out = channel;
@@ -173,9 +183,9 @@ static void channel_end_text(const struct call *call, char *out, size_t size)
 {
     const struct channel *channel = (const struct channel *)call;
 
-    snprintf(out, size, " packets_in=%llu packets_out=%llu strangers=%llu",
+    snprintf(out, size, " packets_in=%llu packets_out=%llu strangers=%llu surplus=%llu",
              (unsigned long long)channel->packets_in, (unsigned long long)channel->packets_out,
-             (unsigned long long)channel->strangers);
+             (unsigned long long)channel->strangers, (unsigned long long)channel->surplus);
 }
 
 static const struct call_driver driver = {

@@ -16,12 +16,20 @@
 struct line_call;
 struct media_thread;
 
+/* How much of the peer is taken at once: what a second brings. */
+struct allowance {
+    int64_t packets, octets; /* thousandths that are left */
+    int64_t at_ms;           /* when they were counted */
+};
+
 struct channel {
     struct call call; /* first: its driver comes back from there */
 
     /* Constant from channel_new() on. */
-    int fd;        /* UDP socket, non-blocking; closed with the last reference */
-    unsigned port; /* its port */
+    int fd;             /* UDP socket, non-blocking; closed with the last reference */
+    unsigned port;      /* its port */
+    int packets_max;    /* a second, from the peer */
+    int64_t octets_max; /* the same */
 
     /* Set by the SIP thread with the ACK, read by the owner: the caller is where it says it is. */
     atomic_bool is_acknowledged;
@@ -35,6 +43,7 @@ struct channel {
     struct udptl *udptl;
     struct latch latch;
     uint64_t packets_in, packets_out, strangers;
+    uint64_t surplus; /* packets of the peer that were too much */
 
     /* The media thread's alone. */
     struct channel *slot_next, **slot_link; /* list of its slot; link NULL: in none */
@@ -44,6 +53,9 @@ struct channel {
     int redirects;               /* how often the far side moved: a few are logged */
     struct media_plan next_plan; /* of the two above */
     int64_t packet_ms, switched_ms;
+    struct allowance allowance;
+    bool is_shut;              /* the kernel lets in the peer alone */
+    uint64_t strangers_before; /* of them, when the latch began */
 };
 
 /* Makes a channel with a socket bound to an even port of the line's range on `local`, and two

@@ -23,6 +23,7 @@ enum {
     UDPTL_ENTRIES = 3,   /* earlier packets repeated in each */
     REDIRECTS_LOGGED = 20,
     RTP_STRAYS_MS = 5000, /* how long audio may dribble in after a switch to T.38 */
+    STRANGERS_MOST = 50,  /* packets; then the kernel keeps them away */
 };
 
 struct packets {
@@ -95,6 +96,70 @@ static void latch_on(struct channel *channel, const struct net_address *source)
                  net_text(offered, &channel->latch.offered));
 }
 
+/* Strangers who send without a pause fill the socket, and the peer's packets find no room. A
+ * connected socket takes those of the peer alone. */
+static void shut_out(struct channel *channel)
+{
+    const struct net_address *peer = &channel->latch.peer;
+    char text[NET_TEXT_MAX];
+
+    if (channel->is_shut || !channel->latch.is_latched ||
+        channel->strangers - channel->strangers_before < STRANGERS_MOST)
+        return;
+    channel->is_shut = true; /* tried once */
+    if (connect(channel->fd, &peer->u.any, net_length(peer)) != 0)
+        return;
+    log_warning("flood: packets of strangers come to the media port fax=%s call=%s port=%u: it is "
+                "open to peer=%s alone now",
+                channel->call.fax_id, LOG_ESCAPED(channel->call.call_ref), channel->port,
+                net_text(text, peer));
+}
+
+/* The latch begins anew: the peer may come from elsewhere now. */
+static void let_in(struct channel *channel)
+{
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+    channel->strangers_before = channel->strangers;
+    if (!channel->is_shut)
+        return;
+    channel->is_shut = false;
+    (void)connect(channel->fd, &nobody, sizeof nobody);
+}
+
+static int64_t refill(int64_t left, int64_t per_second, int64_t passed_ms)
+{
+    int64_t full = per_second * 1000;
+
+    left += passed_ms * per_second;
+    return left > full ? full : left;
+}
+
+/* A second's worth may come at once: so much may have waited while this machine stood still. */
+static bool is_surplus(struct channel *channel, size_t length, int64_t now_ms)
+{
+    struct allowance *allowance = &channel->allowance;
+    int64_t passed_ms = allowance->at_ms == 0 ? 1000 : now_ms - allowance->at_ms;
+    int64_t octets = (int64_t)length * 1000;
+
+    if (passed_ms > 1000)
+        passed_ms = 1000;
+    allowance->at_ms = now_ms;
+    allowance->packets = refill(allowance->packets, channel->packets_max, passed_ms);
+    allowance->octets = refill(allowance->octets, channel->octets_max, passed_ms);
+    if (allowance->packets >= 1000 && allowance->octets >= octets) {
+        allowance->packets -= 1000;
+        allowance->octets -= octets;
+        return false;
+    }
+    if (channel->surplus++ == 0)
+        log_warning("media dropped fax=%s call=%s: the caller sends more than %d packets or %lld "
+                    "octets a second ([limits] media_packets, media_bytes)",
+                    channel->call.fax_id, LOG_ESCAPED(channel->call.call_ref), channel->packets_max,
+                    (long long)channel->octets_max);
+    return true;
+}
+
 static void take_packet(struct media_thread *thread, struct channel *channel,
                         const struct sockaddr_storage *from, const uint8_t *packet, size_t length,
                         int64_t now_ms)
@@ -114,6 +179,8 @@ static void take_packet(struct media_thread *thread, struct channel *channel,
         channel->strangers++;
         return;
     }
+    if (is_surplus(channel, length, now_ms))
+        return;
     channel->packets_in++;
     channel->packet_ms = now_ms;
     /* What is malformed was counted there; the network may send anything. */
@@ -132,6 +199,10 @@ static void receive_packets(struct media_thread *thread, struct channel *channel
         for (int i = 0; i < BATCH; i++)
             packets->headers[i].msg_hdr.msg_namelen = sizeof packets->sources[i];
         count = recvmmsg(channel->fd, packets->headers, BATCH, MSG_DONTWAIT, NULL);
+        if (count < 0 && errno == ECONNREFUSED) {
+            count = BATCH; /* it was about a packet of ours: there may be others behind it */
+            continue;
+        }
         for (int i = 0; i < count; i++) {
             size_t length = packets->headers[i].msg_len;
 
@@ -140,6 +211,7 @@ static void receive_packets(struct media_thread *thread, struct channel *channel
                             now_ms);
         }
     }
+    shut_out(channel);
 }
 
 /* ---- audio -------------------------------------------------------------------------------------
@@ -202,6 +274,7 @@ static void latch_again(struct channel *channel, const struct net_address *remot
     if (net_equal(remote, &channel->latch.offered))
         return;
     latch_begin(&channel->latch, remote, now_ms);
+    let_in(channel);
     channel->latch.unheard = unheard;
 }
 

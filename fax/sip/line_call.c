@@ -36,6 +36,7 @@ struct line_call {
     struct line_call *next, **link;
     struct line_calls *calls;
     enum call_state state;
+    struct source_call counted;
     struct dialog *dialog;   /* NULL: signalling is over */
     struct channel *channel; /* with a reference */
     struct negotiation talk;
@@ -133,8 +134,10 @@ static int prepare(struct line_call *call, const struct agent_invite *invite)
     return 0;
 }
 
-static void call_link(struct line_call *call, struct line_calls *calls)
+static void call_link(struct line_call *call, struct line_calls *calls,
+                      const struct net_address *source)
 {
+    sources_call_begin(calls->sources, &call->counted, source, clock_monotonic_ms());
     call->calls = calls;
     call->link = &calls->first;
     call->next = calls->first;
@@ -151,6 +154,7 @@ static void call_free(struct line_call *call)
         if (call->next != NULL)
             call->next->link = call->link;
         call->calls->count--;
+        sources_call_over(call->calls->sources, &call->counted);
     }
     dialog_end(call->dialog);
     if (call->channel != NULL) {
@@ -211,7 +215,7 @@ int line_call_begin(struct line_calls *calls, struct call_shared *shared,
         call_free(call);
         return status;
     }
-    call_link(call, calls);
+    call_link(call, calls, &invite->source);
     log_info("call fax=%s call=%s line=%s peer=%s transport=%s caller=%s name=%s called=%s "
              "offer=%s",
              channel->call.fax_id, LOG_ESCAPED(channel->call.call_ref), LOG_ESCAPED(line->name),
@@ -226,7 +230,7 @@ int line_call_begin(struct line_calls *calls, struct call_shared *shared,
 }
 
 void line_call_log_refusal(struct line_calls *calls, const char *line,
-                           const struct agent_invite *invite, int status)
+                           const struct agent_invite *invite, int status, const char *why)
 {
     int64_t now_ms = clock_monotonic_ms();
     char caller[CALL_NUMBER_MAX];
@@ -242,9 +246,9 @@ void line_call_log_refusal(struct line_calls *calls, const char *line,
     if (++calls->refusals > REFUSALS_LOGGED)
         return;
     line_call_caller(caller, invite);
-    log_warning("call refused line=%s peer=%s caller=%s status=%d%s", LOG_ESCAPED(line),
+    log_warning("call refused line=%s peer=%s caller=%s status=%d%s%s", LOG_ESCAPED(line),
                 net_text(peer, &invite->source), LOG_ESCAPED(caller), status,
-                status == 603 || status == 403 ? " by [line] allow and deny" : "");
+                why == NULL ? "" : " by ", why == NULL ? "" : why);
 }
 
 /* ---- the channel's ways out --------------------------------------------------------------------
@@ -279,6 +283,7 @@ static void on_acknowledged(void *user)
     struct line_call *call = user;
 
     atomic_store(&call->channel->is_acknowledged, true);
+    sources_call_acknowledged(call->calls->sources, &call->counted);
 }
 
 static void on_late(void *user)

@@ -9,8 +9,9 @@
 
 #include <stdint.h>
 
-#include "fax/sip/agent.h"
 #include "fax/receive_settings.h"
+#include "fax/sip/agent.h"
+#include "fax/sip/sources.h"
 
 struct channel;
 struct call_shared;
@@ -19,6 +20,7 @@ struct line_call;
 /* The calls of a line. */
 struct line_calls {
     struct line_call *first;
+    struct sources *sources; /* of all lines */
     int count;
     int64_t refusals_ms; /* the second in which refusals are counted */
     int refusals;
@@ -35,9 +37,9 @@ int line_call_begin(struct line_calls *calls, struct call_shared *shared,
 /* Who calls, as far as that was told; else "". */
 void line_call_caller(char out[CALL_NUMBER_MAX], const struct agent_invite *invite);
 
-/* Some lines per second, not one for each call of a flood. */
+/* Some lines per second, not one for each call of a flood. why: a literal, or NULL. */
 void line_call_log_refusal(struct line_calls *calls, const char *line,
-                           const struct agent_invite *invite, int status);
+                           const struct agent_invite *invite, int status, const char *why);
 
 /* What came from other threads, about the call of this channel (which may be gone already). */
 void line_call_opened(struct channel *channel, int error);

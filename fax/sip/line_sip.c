@@ -17,10 +17,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "fax/mailbox.h"
 #include "fax/sip/agent.h"
 #include "fax/sip/channel.h"
 #include "fax/sip/line_call.h"
-#include "fax/mailbox.h"
 
 enum { AGENTS_MAX = 32, EVENTS_MOST = 1 << 20, GOODBYE_MS = 2000, GOODBYE_STEP_MS = 20 };
 
@@ -37,7 +37,7 @@ struct line_sip {
     /* The SIP thread's alone, but for the beginning. */
     struct receive_settings *settings;
     struct line *lines;
-    struct caller_rates *rates;
+    struct sources *sources;
     bool is_draining, is_stopping;
     int64_t stop_ms;
 
@@ -129,71 +129,111 @@ static bool on_welcome(void *user, const struct net_address *source)
     return net_list_holds(&line->settings.peers, source);
 }
 
-static bool on_flood(void *user, const struct net_address *source)
+static bool on_may_ask(void *user, const struct net_address *source)
 {
-    const struct line *line = user;
-    struct line_sip *lines = line->lines;
-    char text[NET_TEXT_MAX];
-    bool first;
+    struct line_sip *lines = user;
 
-    if (caller_rates_take(lines->rates, source, lines->settings->requests_max, clock_monotonic_ms(),
-                          &first))
-        return false;
-    if (first)
-        log_warning("flood: requests of peer=%s are dropped, more than %d a second ([limits] "
-                    "requests)",
-                    net_text(text, source), lines->settings->requests_max);
-    return true;
+    return sources_take(lines->sources, source, lines->settings->requests_max,
+                        clock_monotonic_ms());
 }
 
-/* By [line] allow and deny: 0, or the status to refuse with. */
-static int caller_refusal(const struct line *line, const struct agent_invite *invite)
+static bool on_is_known(void *user, const struct net_address *source)
+{
+    return sources_know(((struct line_sip *)user)->sources, source);
+}
+
+static void on_turned_away(void *user, const struct door_event *event)
+{
+    char text[NET_TEXT_MAX];
+
+    (void)user;
+    log_warning("%s peer=%s count=%llu", event->what, net_text(text, &event->source),
+                (unsigned long long)event->count);
+}
+
+static void on_second(void *user)
+{
+    struct line_sip *lines = user;
+    struct sources_report report;
+    char text[NET_TEXT_MAX];
+
+    if (!sources_report(lines->sources, clock_monotonic_ms(), &report))
+        return;
+    log_warning("flood: requests of peer=%s%s are dropped, more than %d a second ([limits] "
+                "requests) count=%llu",
+                net_host_text(text, &report.source), report.of_others ? " and others" : "",
+                lines->settings->requests_max, (unsigned long long)report.dropped);
+}
+
+/* A status to refuse a new call with, and why. */
+struct refusal {
+    int status; /* 0: it is welcome */
+    const char *why;
+};
+
+static struct refusal refusal_of_caller(const struct line *line, const struct agent_invite *invite)
 {
     char number[CALL_NUMBER_MAX];
+    int status = 0;
 
     line_call_caller(number, invite);
     switch (caller_judge(&line->settings.allow, &line->settings.deny, &invite->source, number)) {
-    case CALLER_BLOCKED: return 603;
-    case CALLER_SOURCE_BLOCKED: return 403;
+    case CALLER_BLOCKED: status = 603; break;
+    case CALLER_SOURCE_BLOCKED: status = 403; break;
     case CALLER_WELCOME: break;
     }
-    return 0;
+    return (struct refusal){status, "[line] allow and deny"};
 }
 
-/* 0, or the status to refuse a new call with. */
-static int refusal(const struct line *line)
+/* Half of the sessions, at most, ring for those of whom nobody knows whether they are there. */
+static struct refusal refusal_of_source(const struct line *line, const struct net_address *source)
+{
+    const struct receive_settings *settings = line->lines->settings;
+
+    switch (sources_judge(line->lines->sources, source, settings->sessions_per_source,
+                          (settings->sessions_max + 1) / 2)) {
+    case SOURCE_FULL: return (struct refusal){486, "[limits] sessions_per_source"};
+    case SOURCE_CROWDED: return (struct refusal){503, "too many calls that nobody acknowledged"};
+    case SOURCE_WELCOME: break;
+    }
+    return (struct refusal){0, NULL};
+}
+
+static struct refusal refusal_for_want(const struct line *line)
 {
     struct line_sip *lines = line->lines;
     struct call_shared *shared = lines->shared;
     int calls;
 
     if (lines->is_draining || lines->is_stopping || line->is_gone)
-        return 503;
+        return (struct refusal){503, NULL};
     pthread_mutex_lock(&shared->lock);
     calls = shared->calls;
     pthread_mutex_unlock(&shared->lock);
     if (calls >= lines->settings->sessions_max)
-        return 503;
+        return (struct refusal){503, "[limits] sessions"};
     if (line->settings.calls_max > 0 && line->calls.count >= line->settings.calls_max)
-        return 486;
-    return 0;
+        return (struct refusal){486, "[line] max_calls"};
+    return (struct refusal){0, NULL};
 }
 
 static void on_invite(void *user, const struct agent_invite *invite)
 {
     struct line *line = user;
     struct line_sip *lines = line->lines;
-    int status = caller_refusal(line, invite);
+    struct refusal refusal = refusal_of_caller(line, invite);
 
-    if (status == 0)
-        status = refusal(line);
-    if (status == 0)
-        status =
+    if (refusal.status == 0)
+        refusal = refusal_for_want(line);
+    if (refusal.status == 0)
+        refusal = refusal_of_source(line, &invite->source);
+    if (refusal.status == 0)
+        refusal.status =
             line_call_begin(&line->calls, lines->shared, lines->settings, &line->settings, invite);
-    if (status == 0)
+    if (refusal.status == 0)
         return;
-    line_call_log_refusal(&line->calls, line->settings.name, invite, status);
-    agent_refuse(invite, status);
+    line_call_log_refusal(&line->calls, line->settings.name, invite, refusal.status, refusal.why);
+    agent_refuse(invite, refusal.status);
 }
 
 /* ---- lines -------------------------------------------------------------------------------------
@@ -209,8 +249,7 @@ static bool line_listens_on(const struct line *line, const struct net_address *a
 
 static int line_open_agent(struct line *line, const struct net_address *address)
 {
-    static const struct agent_handlers own = {
-        .is_welcome = on_welcome, .is_flood = on_flood, .invite = on_invite};
+    static const struct agent_handlers own = {.is_welcome = on_welcome, .invite = on_invite};
     struct agent_handlers handlers = own;
     const struct line_settings *settings = &line->settings;
     int rc;
@@ -274,6 +313,7 @@ static int line_open(struct line_sip *lines, const struct line_settings *setting
     if (line == NULL)
         return ERROR_MEMORY;
     line->lines = lines;
+    line->calls.sources = lines->sources;
     rc = line_settings_copy(&line->settings, settings);
     if (rc == 0)
         rc = net_is_any(&settings->listen) ? line_open_all(line)
@@ -394,6 +434,14 @@ static void lines_open_missing(struct line_sip *lines)
     }
 }
 
+static void set_limits(struct line_sip *lines)
+{
+    struct door_limits limits = {lines->settings->connections_max,
+                                 lines->settings->connections_per_source};
+
+    agent_loop_set_limits(lines->loop, &limits);
+}
+
 static void lines_reload(struct line_sip *lines, struct receive_settings *settings)
 {
     struct line *line;
@@ -409,6 +457,7 @@ static void lines_reload(struct line_sip *lines, struct receive_settings *settin
     }
     receive_settings_free(lines->settings);
     lines->settings = settings;
+    set_limits(lines);
     lines_open_missing(lines);
     log_info("lines reloaded count=%zu", settings->line_count);
 }
@@ -485,8 +534,16 @@ static void wake(void *user)
 
 static int lines_open(struct line_sip *lines)
 {
-    int rc = agent_loop_open(&lines->loop, on_woken, lines);
+    struct agent_loop_handlers handlers = {
+        .user = lines,
+        .woken = on_woken,
+        .second = on_second,
+        .door = {.may_ask = on_may_ask, .is_known = on_is_known, .turned_away = on_turned_away},
+    };
+    int rc = agent_loop_open(&lines->loop, &handlers);
 
+    if (rc == 0)
+        set_limits(lines);
     for (size_t i = 0; rc == 0 && i < lines->settings->line_count; i++)
         rc = line_open(lines, &lines->settings->lines[i]);
     return rc;
@@ -536,7 +593,7 @@ static void lines_free(struct line_sip *lines)
     pthread_mutex_destroy(&lines->lock);
     pthread_mutex_destroy(&lines->loop_lock);
     receive_settings_free(lines->settings);
-    caller_rates_free(lines->rates);
+    sources_free(lines->sources);
     free(lines);
 }
 
@@ -555,7 +612,7 @@ int line_sip_start(struct line_sip **out, struct call_shared *shared,
     pthread_mutex_init(&lines->lock, NULL);
     pthread_mutex_init(&lines->loop_lock, NULL);
     thread_condition_init(&lines->started);
-    rc = caller_rates_new(&lines->rates);
+    rc = sources_new(&lines->sources);
     if (rc == 0)
         rc = mailbox_new(&lines->events, sizeof(struct event), EVENTS_MOST, wake, lines);
     if (rc == 0) {

@@ -21,10 +21,10 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "fax/mailbox.h"
 #include "fax/sip/channel.h"
 #include "fax/sip/channel_tick.h"
 #include "fax/sip/line_sip.h"
-#include "fax/mailbox.h"
 #include "fax/sip/media_thread.h"
 
 enum {
@@ -175,12 +175,26 @@ static void slot_tick(struct media_thread *thread, int slot, int64_t now_ms)
     }
 }
 
+/* Of the oldest of the turns that are due now. */
+static void note_lateness(struct media_thread *thread)
+{
+    int64_t due_ms = thread->base_ms + (thread->steps + 1) * SLOT_MS;
+    int64_t late_ms = clock_monotonic_ms() - due_ms;
+
+    thread->turns++;
+    if (late_ms > thread->worst_late_ms)
+        thread->worst_late_ms = late_ms;
+    thread->late_20_ms += late_ms > SESSION_TICK_MS;
+    thread->late_60_ms += late_ms > 3 * SESSION_TICK_MS;
+}
+
 static void timer_fired(struct media_thread *thread)
 {
     uint64_t times = 0;
 
     if (read(thread->timer_fd, &times, sizeof times) != (ssize_t)sizeof times)
         return;
+    note_lateness(thread);
     if (times > LATE_SLOTS_MAX) {
         uint64_t skipped = (times - LATE_SLOTS_MAX) / MEDIA_SLOTS * MEDIA_SLOTS;
         int64_t now_ms = clock_monotonic_ms();
@@ -325,6 +339,9 @@ static void media_thread_stop(struct media_thread *thread)
     if (thread->is_running) {
         message_post(thread, &stop);
         thread_join(thread->id);
+        log_info("media thread ended turns=%lld worst_late_ms=%lld over_20_ms=%lld over_60_ms=%lld",
+                 (long long)thread->turns, (long long)thread->worst_late_ms,
+                 (long long)thread->late_20_ms, (long long)thread->late_60_ms);
     }
     mailbox_free(thread->mailbox);
     udptl_free(thread->scratch);
