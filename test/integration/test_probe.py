@@ -75,8 +75,8 @@ def settings(box, text=""):
     return path
 
 
-def modem(conf, *words, **options):
-    return subprocess.run([os.path.join(BUILD, "src/faxpost"), "-c", conf, "modem", *words],
+def modem(conf, *words, program=os.path.join(BUILD, "src/faxpost"), **options):
+    return subprocess.run([program, "-c", conf, "modem", *words],
                           capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120,
                           **options)
 
@@ -183,7 +183,8 @@ def test_ports(box):
     if os.geteuid() == 0:
         os.chmod(scripted.device, 0o600)
         os.chmod(box.folder, 0o777)
-        done = modem(conf, "probe", scripted.device, user=NOBODY, group=NOBODY, extra_groups=[])
+        done = modem(conf, "probe", scripted.device, user=NOBODY, group=NOBODY, extra_groups=[],
+                     program=box.reachable(os.path.join(BUILD, "src/faxpost")))
         assert done.returncode == 1 and "no rights to" in done.stderr, done.stderr
     assert not locks(box), locks(box)
 

@@ -35,9 +35,10 @@ def start(box, *servers, bypass="deny", **more):
         servers={f"server {name}": entry for name, entry in zip(("one", "two"), servers)})
 
 
-def command(gateway, *arguments, octets=b"", **options):
+def command(gateway, *arguments, octets=b"", program=None, **options):
     """faxpost as a person runs it: (exit code, output, errors)."""
-    done = subprocess.run([os.path.join(BUILD, "src/faxpost"), *arguments, "-c", gateway.conf],
+    program = program or os.path.join(BUILD, "src/faxpost")
+    done = subprocess.run([program, *arguments, "-c", gateway.conf],
                           input=octets, capture_output=True, timeout=30, **options)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -195,13 +196,11 @@ def test_send_by_others(box):
     server = Fake(box)
     gateway = start(box, server.entry(1))
     sock = os.stat(os.path.join(gateway.folder, "run/control.sock"))
-    who = {"user": 54321, "group": sock.st_gid, "extra_groups": []}
+    who = {"user": 54321, "group": sock.st_gid, "extra_groups": [],
+           "program": box.reachable(os.path.join(BUILD, "src/faxpost"))}
     for path in (box.folder, gateway.folder, os.path.join(gateway.folder, "run")):
         os.chmod(path, 0o755)
-    try:
-        code, _, errors = command(gateway, "status", **who)
-    except PermissionError:
-        raise Skip("the build is not readable to others") from None
+    code, _, errors = command(gateway, "status", **who)
     assert code == 0, errors
     code, _, errors = command(gateway, "send", "--to", "x@example.com", "--bypass", "allow", "-",
                               octets=MESSAGE, **who)
