@@ -14,6 +14,7 @@
 
 #include "fax/modem/at_stream.h"
 #include "fax/modem/class2_bits.h"
+#include "test/unit/page_rig.h"
 
 enum {
     BEGIN_MS = 1000,
@@ -73,70 +74,9 @@ static int width_of(const struct class2_case *c)
     return c->width > 0 ? c->width : 1728;
 }
 
-static void draw_row(uint8_t *row, int width, int page, int y)
-{
-    uint32_t seed = (uint32_t)(page * 6151 + y / 2 * 98317 + 7);
-    int x = 0;
-
-    memset(row, 0, (size_t)(width + 7) / 8);
-    if (y % 20 < 4)
-        return;
-    while (x < width) {
-        int run;
-
-        seed = seed * 1664525u + 1013904223u;
-        run = (int)(seed >> 24) % 60 + 1;
-        if ((seed >> 16 & 1) != 0)
-            for (int i = x; i < x + run && i < width; i++)
-                row[i / 8] |= (uint8_t)(0x80 >> (i % 8));
-        x += run * 2;
-    }
-}
-
-static uint64_t hash_row(uint64_t hash, const uint8_t *row, int bytes)
-{
-    for (int i = 0; i < bytes; i++)
-        hash = (hash ^ row[i]) * 1099511628211ull;
-    return hash;
-}
-
 uint64_t class2_page_hash(const struct class2_case *c, int number)
 {
-    uint8_t row[512];
-    uint64_t hash = 14695981039346656037ull;
-
-    for (int y = 0; y < rows_of(c); y++) {
-        draw_row(row, width_of(c), number, y);
-        hash = hash_row(hash, row, (width_of(c) + 7) / 8);
-    }
-    return hash;
-}
-
-static uint64_t hash_tiff(const uint8_t *data, size_t length)
-{
-    char path[] = "/tmp/faxpost-class2-XXXXXX";
-    int fd = mkstemp(path);
-    uint64_t hash = 14695981039346656037ull;
-    uint8_t row[4096];
-    uint32_t width = 0;
-    uint32_t rows = 0;
-    TIFF *tiff;
-
-    if (fd < 0 || write(fd, data, length) != (ssize_t)length)
-        abort();
-    close(fd);
-    tiff = TIFFOpen(path, "r");
-    unlink(path);
-    if (tiff == NULL)
-        return 0;
-    TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &width);
-    TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &rows);
-    for (uint32_t y = 0; y < rows; y++) {
-        TIFFReadScanline(tiff, row, y, 0);
-        hash = hash_row(hash, row, (int)(width + 7) / 8);
-    }
-    TIFFClose(tiff);
-    return hash;
+    return page_hash(width_of(c), rows_of(c), number);
 }
 
 /* Zeros before each EOL (T.4 4.1.3). Gives the new length. */
@@ -164,7 +104,7 @@ static size_t add_fill(uint8_t *octets, size_t length, int fill)
 static size_t encode_page(uint8_t *out, const struct class2_case *c, int number)
 {
     char path[] = "/tmp/faxpost-class2-XXXXXX";
-    uint8_t row[512];
+    uint8_t row[PAGE_RIG_WIDTH_MAX / 8];
     tmsize_t length;
     TIFF *tiff;
 
@@ -179,7 +119,7 @@ static size_t encode_page(uint8_t *out, const struct class2_case *c, int number)
     TIFFSetField(tiff, TIFFTAG_FILLORDER, FILLORDER_LSB2MSB);
     TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, rows_of(c));
     for (int y = 0; y < rows_of(c); y++) {
-        draw_row(row, width_of(c), number, y);
+        page_draw_row(row, width_of(c), number, y);
         TIFFWriteScanline(tiff, row, (uint32_t)y, 0);
     }
     TIFFClose(tiff);
@@ -351,7 +291,7 @@ static void take_pages(struct rig *rig)
     struct session_page page;
 
     while (session_take_page(rig->session, &page)) {
-        uint64_t hash = hash_tiff(page.tiff, page.length);
+        uint64_t hash = page_tiff_hash(page.tiff, page.length);
 
         if (page.unconfirmed) {
             rig->out->unconfirmed++;

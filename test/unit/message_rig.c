@@ -83,7 +83,7 @@ uint8_t *rig_file_read(const char *folder, const char *name, size_t *out_length)
     return data;
 }
 
-int rig_run(const char *const *argv)
+int rig_run_program(const char *const *argv)
 {
     posix_spawn_file_actions_t actions;
     pid_t pid;

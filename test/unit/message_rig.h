@@ -48,6 +48,6 @@ uint8_t *rig_file_read(const char *folder, const char *name, size_t *out_length)
 
 /* Runs a program found by PATH without output: its exit status, -1 when there is no such program.
  */
-int rig_run(const char *const *argv);
+int rig_run_program(const char *const *argv);
 
 #endif

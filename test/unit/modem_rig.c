@@ -15,6 +15,7 @@
 #include <spandsp.h>
 
 #include "fax/t30/frames.h"
+#include "test/unit/page_rig.h"
 
 enum {
     STEP_MS = 5,
@@ -494,7 +495,7 @@ static void take_pages(struct modem_rig *rig)
             rig->stores++;
             out->stored++;
             if (page.number < RIG_PAGES_MAX)
-                out->page_hash[page.number] = rig_tiff_hash(page.tiff, page.length);
+                out->page_hash[page.number] = page_tiff_hash(page.tiff, page.length);
             rig->store_due_ms = rig->now_ms + rig->c->call.store_ms;
             rig->store_generation = page.generation;
             rig->store_error = rig->stores == rig->c->call.store_fails_at ? -3 : 0;

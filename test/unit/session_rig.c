@@ -14,35 +14,14 @@
 #include <spandsp.h>
 #include <tiffio.h>
 
-#include "fax/t30/frames.h"
 #include "fax/sip/media_thread.h"
 #include "fax/sip/rtp.h"
+#include "fax/t30/frames.h"
+#include "test/unit/page_rig.h"
 
 enum { TICK = SESSION_TICK_SAMPLES, BEGIN_MS = 1000, RUN_MOST_MS = 600000, GAP_AT_MS = 5000 };
 
 /* ---- documents ------------------------------------------------------------------------------ */
-
-/* Rows of runs, each page and row different, most rows repeating the one above as text does. */
-static void draw_row(uint8_t *row, int width, int page, int y)
-{
-    int bytes = (width + 7) / 8;
-    uint32_t seed = (uint32_t)(page * 7919 + y / 3 * 104729 + 1);
-    int x = 0;
-
-    memset(row, 0, (size_t)bytes);
-    if (y % 24 < 8)
-        return;
-    while (x < width) {
-        int run;
-
-        seed = seed * 1664525u + 1013904223u;
-        run = (int)(seed >> 24) % 40 + 2;
-        if ((seed >> 16 & 1) != 0)
-            for (int i = x; i < x + run && i < width; i++)
-                row[i / 8] |= (uint8_t)(0x80 >> (i % 8));
-        x += run * 2;
-    }
-}
 
 static int rows_of(const struct rig_case *c)
 {
@@ -54,29 +33,15 @@ static int width_of(const struct rig_case *c)
     return c->width > 0 ? c->width : 1728;
 }
 
-static uint64_t hash_row(uint64_t hash, const uint8_t *row, int bytes)
-{
-    for (int i = 0; i < bytes; i++)
-        hash = (hash ^ row[i]) * 1099511628211ull;
-    return hash;
-}
-
 uint64_t rig_page_hash(const struct rig_case *c, int number)
 {
-    uint8_t row[1024];
-    uint64_t hash = 14695981039346656037ull;
-
-    for (int y = 0; y < rows_of(c); y++) {
-        draw_row(row, width_of(c), number, y);
-        hash = hash_row(hash, row, (width_of(c) + 7) / 8);
-    }
-    return hash;
+    return page_hash(width_of(c), rows_of(c), number);
 }
 
 void rig_write_document(const char *path, const struct rig_case *c)
 {
     TIFF *tiff = TIFFOpen(path, "w");
-    uint8_t row[1024];
+    uint8_t row[PAGE_RIG_WIDTH_MAX / 8];
 
     for (int page = 1; page <= c->pages; page++) {
         TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, width_of(c));
@@ -90,39 +55,12 @@ void rig_write_document(const char *path, const struct rig_case *c)
         TIFFSetField(tiff, TIFFTAG_YRESOLUTION, c->y_dpi > 0 ? (double)c->y_dpi : 196.0);
         TIFFSetField(tiff, TIFFTAG_RESOLUTIONUNIT, RESUNIT_INCH);
         for (int y = 0; y < rows_of(c); y++) {
-            draw_row(row, width_of(c), page, y);
+            page_draw_row(row, width_of(c), page, y);
             TIFFWriteScanline(tiff, row, (uint32_t)y, 0);
         }
         TIFFWriteDirectory(tiff);
     }
     TIFFClose(tiff);
-}
-
-uint64_t rig_tiff_hash(const uint8_t *data, size_t length)
-{
-    char path[] = "/tmp/faxpost-page-XXXXXX";
-    int fd = mkstemp(path);
-    uint64_t hash = 14695981039346656037ull;
-    uint8_t row[4096];
-    uint32_t width = 0;
-    uint32_t rows = 0;
-    TIFF *tiff;
-
-    if (fd < 0 || write(fd, data, length) != (ssize_t)length)
-        abort();
-    close(fd);
-    tiff = TIFFOpen(path, "r");
-    unlink(path);
-    if (tiff == NULL)
-        return 0;
-    TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &width);
-    TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &rows);
-    for (uint32_t y = 0; y < rows; y++) {
-        TIFFReadScanline(tiff, row, y, 0);
-        hash = hash_row(hash, row, (int)(width + 7) / 8);
-    }
-    TIFFClose(tiff);
-    return hash;
 }
 
 /* ---- a call with the library's sender ------------------------------------------------------- */
@@ -350,7 +288,7 @@ static void take_pages(struct rig *rig)
             rig->stores++;
             rig->out->stored++;
             if (page.number < RIG_PAGES_MAX)
-                rig->out->page_hash[page.number] = rig_tiff_hash(page.tiff, page.length);
+                rig->out->page_hash[page.number] = page_tiff_hash(page.tiff, page.length);
             rig->store.due_ms = rig->now_ms + rig->c->store_ms;
             rig->store.generation = page.generation;
             rig->store.error = rig->stores == rig->c->store_fails_at ? -3 : 0;

@@ -67,11 +67,10 @@ void rig_run(struct rig_result *out, const struct rig_case *rig_case);
 /* The pixels of page n (from 1) of the document that rig_run() sends. */
 uint64_t rig_page_hash(const struct rig_case *rig_case, int number);
 
-/* The parts of rig_run() that other rigs need: the document, the pixels of a page that came out,
- * and what a sender is told to do with a document. */
+/* The parts of rig_run() that other rigs need: the document, and what a sender is told to do with
+ * it. */
 struct t30_state_s;
 void rig_write_document(const char *path, const struct rig_case *rig_case);
-uint64_t rig_tiff_hash(const uint8_t *tiff, size_t length);
 void rig_prepare_sender(struct t30_state_s *t30, const char *path, const struct rig_case *rig_case);
 
 /* A session fed frame by frame over T.38, for frames that no real sender makes. */

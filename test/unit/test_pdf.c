@@ -108,7 +108,7 @@ static void check_pixels(const struct rig_page *page, int images)
 
     snprintf(pdf, sizeof pdf, "%s/out.pdf", folder);
     snprintf(stem, sizeof stem, "%s/image", folder);
-    if (rig_run((const char *const[]){"pdfimages", pdf, stem, NULL}) == -1) {
+    if (rig_run_program((const char *const[]){"pdfimages", pdf, stem, NULL}) == -1) {
         free(expected);
         return;
     }
@@ -144,7 +144,7 @@ static void check_qpdf(void)
     int status;
 
     snprintf(path, sizeof path, "%s/out.pdf", folder);
-    status = rig_run((const char *const[]){"qpdf", "--check", path, NULL});
+    status = rig_run_program((const char *const[]){"qpdf", "--check", path, NULL});
     if (status == -1)
         print_message("qpdf is not installed: not checked\n");
     else
