@@ -60,7 +60,9 @@ struct session {
     uint32_t revision;
     atomic_bool dcs_seen; /* written by the owner, read by anyone */
     bool asked_t38;
-    bool heard;    /* a frame came */
+    bool heard;       /* a frame came */
+    unsigned dropped; /* frames, by the guard */
+    const char *dropped_why;
     bool moved_on; /* a DCS or image frames came since the last confirmation */
 
     struct ledger ledger;
@@ -263,6 +265,8 @@ enum front_frame session_frame_in(struct session *session, const uint8_t *frame,
         trace(session, "in", frame, length);
     switch (guard_frame(&session->guard, frame, length, &why)) {
     case GUARD_DROP:
+        session->dropped++;
+        session->dropped_why = why;
         log_debug("frame dropped why=\"%s\" length=%zu", why, length);
         return FRONT_BAD;
     case GUARD_IGNORE: session->heard = true; return FRONT_SWALLOW;
@@ -711,6 +715,12 @@ void session_describe(const struct session *session, struct call_info *info)
 uint32_t session_revision(const struct session *session)
 {
     return session->revision;
+}
+
+unsigned session_dropped(const struct session *session, const char **out_why)
+{
+    *out_why = session->dropped_why;
+    return session->dropped;
 }
 
 bool session_page_is_unconfirmed(const struct session *session, int number)

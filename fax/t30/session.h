@@ -123,6 +123,10 @@ void session_describe(const struct session *session, struct call_info *info);
  * call.ini at once (identities, a page, the verdict). The owner only. */
 uint32_t session_revision(const struct session *session);
 
+/* How many frames the guard kept from the core as malformed, and in *out_why what was wrong with
+ * the last of them (a literal, NULL: none). The owner only. */
+unsigned session_dropped(const struct session *session, const char **out_why);
+
 /* True when page `number`, stored, was in the end not confirmed to the sender (gate gave up): the
  * file is to be renamed to unconfirmed-NNNN.tif. */
 bool session_page_is_unconfirmed(const struct session *session, int number);

@@ -171,12 +171,16 @@ static int on_packet(t38_core_state_t *t38, void *user, const uint8_t *ifp, int 
 static void frame_send(struct script *script, int type, const uint8_t *frame, size_t length,
                        bool end)
 {
-    uint8_t reversed[2048];
+    uint8_t reversed[2 * PART];
+    size_t at = 0;
 
-    if (length > sizeof reversed)
-        length = sizeof reversed;
-    bit_reverse(reversed, frame, (int)length);
-    t38_core_send_data(script->t38, type, T38_FIELD_HDLC_DATA, reversed, (int)length, 1);
+    do { /* the library packs no more than 1 kB */
+        size_t part = length - at < sizeof reversed ? length - at : sizeof reversed;
+
+        bit_reverse(reversed, frame + at, (int)part);
+        t38_core_send_data(script->t38, type, T38_FIELD_HDLC_DATA, reversed, (int)part, 1);
+        at += part;
+    } while (at < length);
     t38_core_send_data(script->t38, type,
                        end ? T38_FIELD_HDLC_FCS_OK_SIG_END : T38_FIELD_HDLC_FCS_OK, NULL, 0, 1);
     if (end)
