@@ -210,6 +210,18 @@ static void on_send(void *user, const uint8_t *frame, int length)
     core->send(core->send_user, frame, length);
 }
 
+/* We only receive. Should a frame bring the core to send a page, it has none: its terminal would
+ * never come back from looking for one. */
+static void on_set_tx(void *user, int type, int bit_rate, int short_train, int use_hdlc)
+{
+    struct core *core = user;
+
+    if (type <= T30_MODEM_V21 || type == T30_MODEM_DONE)
+        core->set_tx(core->set_tx_user, type, bit_rate, short_train, use_hdlc);
+    else
+        core->hooks.ended(core->hooks.user, "the sender asked us to send");
+}
+
 /* A modem on a port may not have all of them. */
 static int supported_modems(const struct session_settings *settings)
 {
@@ -232,7 +244,11 @@ void core_attach(struct core *core, struct t30_state_s *t30,
         .hooks = *hooks,
         .send = t30->send_hdlc_handler,
         .send_user = t30->send_hdlc_user_data,
+        .set_tx = t30->set_tx_type_handler,
+        .set_tx_user = t30->set_tx_type_user_data,
     };
+    t30->set_tx_type_handler = on_set_tx;
+    t30->set_tx_type_user_data = core;
     t30->send_hdlc_handler = on_send;
     t30->send_hdlc_user_data = core;
     /* Never a real path: the library removes a file that it wrote no page to. */

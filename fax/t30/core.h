@@ -37,6 +37,8 @@ struct core {
     struct core_hooks hooks;
     void (*send)(void *user, const uint8_t *frame, int length); /* the front end's own */
     void *send_user;
+    void (*set_tx)(void *user, int type, int bit_rate, int short_train, int use_hdlc);
+    void *set_tx_user;
     int delays;              /* of the end of a frame that seems to be endless */
     bool page_since_command; /* used by phase D to tell RTN from a page */
     /* outside ECM: */

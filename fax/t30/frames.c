@@ -40,10 +40,10 @@ static const struct {
     {0xc2, "SUB"},
     {0xa2, "SID"},
     {0x62, "SEP/PWD"},
-    {0x44, "FTT"},
-    {0xc4, "CTR"},
-    {0x20, "NSF"},
-    {0x22, "NSS"},
+    {FCF_FTT, "FTT"},
+    {FCF_CTR, "CTR"},
+    {FCF_NSF, "NSF"},
+    {FCF_NSS, "NSS"},
     {0xca, "FNV"},
 };
 

@@ -160,6 +160,20 @@ enum guard_verdict guard_frame(const struct guard *guard, const uint8_t *frame, 
     case FCF_NSS:
         *why = "non-standard frame"; /* the core keeps a copy of each, and frees none */
         return GUARD_IGNORE;
+    /* Only a receiver says these, and that is us. CTR behind a CTC makes the core send a page that
+     * it does not have, in an endless loop. */
+    case FCF_CFR:
+    case FCF_FTT:
+    case FCF_CTR:
+    case FCF_MCF:
+    case FCF_RTP:
+    case FCF_RTN:
+    case FCF_PIP:
+    case FCF_PIN:
+    case FCF_PPR:
+    case FCF_RNR:
+    case FCF_ERR:
+    case FCF_FDM: *why = "a receiver's answer, maybe an echo of ours"; return GUARD_IGNORE;
     default:
         if (length <= CONTROL_LENGTH_MOST)
             return GUARD_PASS;

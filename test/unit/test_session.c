@@ -309,6 +309,24 @@ static void test_dcs_that_asks_too_much(void **state)
 }
 
 /* Silence at any point ends the call in bounded time. */
+/* What only a receiver says, said to us: the core would look for a page to send, for ever. */
+static void test_asked_to_send(void **state)
+{
+    static const uint8_t ctc[] = {0xff, 0x13, FCF_CTC | 1, 0x00, 0x62};
+    static const uint8_t dcs[] = {0xff, 0x13, 0x83, 0x00, 0x62, 0xf8, 0x44};
+    static const uint8_t ctr[] = {0xff, 0x13, FCF_CTR};
+    struct manual *manual = ecm_call();
+
+    (void)state;
+    manual_v21(manual, ctc, sizeof ctc, true);
+    manual_v21(manual, dcs, sizeof dcs, true);
+    manual_v21(manual, ctr, sizeof ctr, true);
+    manual_wait(manual, 180000);
+    assert_true(manual_ended(manual));
+    assert_int_equal(manual_stored(manual), 0);
+    manual_free(manual);
+}
+
 static void test_silence_ends(void **state)
 {
     (void)state;
@@ -596,6 +614,7 @@ int main(void)
         cmocka_unit_test(test_too_many_rows),
         cmocka_unit_test(test_hostile_frames),
         cmocka_unit_test(test_dcs_that_asks_too_much),
+        cmocka_unit_test(test_asked_to_send),
         cmocka_unit_test(test_silence_ends),
         cmocka_unit_test(test_page_without_end),
         cmocka_unit_test(test_sender_without_rtc),
