@@ -153,6 +153,17 @@ static bool next_line(struct span rest, bool folded, struct span *out, const uin
     return true;
 }
 
+/* It may become one: what is TLS, or another game, is no text. */
+static bool may_be_start_line(const uint8_t *octets, size_t length)
+{
+    if (length > FRAME_START_MAX || (length > 0 && !is_token(octets[0])))
+        return false;
+    for (size_t i = 0; i < length; i++)
+        if (octets[i] < ' ' && (octets[i] != '\r' || i + 1 < length))
+            return false;
+    return true;
+}
+
 /* The header's length with its empty line, 0: it is not there as a whole. */
 static int read_header(struct header *header, const uint8_t *octets, size_t length)
 {
@@ -161,7 +172,7 @@ static int read_header(struct header *header, const uint8_t *octets, size_t leng
     int rc;
 
     if (!next_line(rest, false, &line, &rest.at))
-        return length > FRAME_START_MAX ? ERROR_FORMAT : 0;
+        return may_be_start_line(octets, length) ? 0 : ERROR_FORMAT;
     if (line.end - line.at > FRAME_START_MAX || !is_start_line(line))
         return ERROR_FORMAT;
     while (next_line(rest, true, &line, &rest.at)) {

@@ -26,8 +26,9 @@
 #include "fax/sip/party.h"
 
 enum {
-    REFUSALS_LOGGED = 5, /* per second and line */
-    OFFERS_LOGGED = 20,  /* refused ones, per call */
+    REFUSALS_LOGGED = 5, /* per line in REFUSALS_MS */
+    REFUSALS_MS = 10000,
+    OFFERS_LOGGED = 20, /* refused ones, per call */
 };
 
 enum call_state { CALL_OPENING, CALL_OFFERED, CALL_IS_LIVE };
@@ -236,10 +237,10 @@ void line_call_log_refusal(struct line_calls *calls, const char *line,
     char caller[CALL_NUMBER_MAX];
     char peer[NET_TEXT_MAX];
 
-    if (now_ms - calls->refusals_ms >= 1000) {
+    if (now_ms - calls->refusals_ms >= REFUSALS_MS) {
         if (calls->refusals > REFUSALS_LOGGED)
-            log_warning("calls refused line=%s count=%d: not all of them were logged",
-                        LOG_ESCAPED(line), calls->refusals);
+            log_warning("calls refused line=%s count=%d: only the first %d were logged",
+                        LOG_ESCAPED(line), calls->refusals, REFUSALS_LOGGED);
         calls->refusals_ms = now_ms;
         calls->refusals = 0;
     }

@@ -22,7 +22,7 @@ struct line_calls {
     struct line_call *first;
     struct sources *sources; /* of all lines */
     int count;
-    int64_t refusals_ms; /* the second in which refusals are counted */
+    int64_t refusals_ms; /* since when refusals are counted */
     int refusals;
 };
 
@@ -37,7 +37,7 @@ int line_call_begin(struct line_calls *calls, struct call_shared *shared,
 /* Who calls, as far as that was told; else "". */
 void line_call_caller(char out[CALL_NUMBER_MAX], const struct agent_invite *invite);
 
-/* Some lines per second, not one for each call of a flood. why: a literal, or NULL. */
+/* Some lines in ten seconds, not one for each call of a flood. why: a literal, or NULL. */
 void line_call_log_refusal(struct line_calls *calls, const char *line,
                            const struct agent_invite *invite, int status, const char *why);
 
