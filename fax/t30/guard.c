@@ -160,8 +160,7 @@ enum guard_verdict guard_frame(const struct guard *guard, const uint8_t *frame, 
     case FCF_NSS:
         *why = "non-standard frame"; /* the core keeps a copy of each, and frees none */
         return GUARD_IGNORE;
-    /* Only a receiver says these, and that is us. CTR behind a CTC makes the core send a page that
-     * it does not have, in an endless loop. */
+    /* Only a receiver says these, and that is us: an echo, at which the core would hang up. */
     case FCF_CFR:
     case FCF_FTT:
     case FCF_CTR:

@@ -309,18 +309,19 @@ static void test_dcs_that_asks_too_much(void **state)
 }
 
 /* Silence at any point ends the call in bounded time. */
-/* What only a receiver says, said to us: the core would look for a page to send, for ever. */
+/* A DCS while our CTR goes out: the core begins to send, and would look for a page for ever. */
 static void test_asked_to_send(void **state)
 {
-    static const uint8_t ctc[] = {0xff, 0x13, FCF_CTC | 1, 0x00, 0x62};
-    static const uint8_t dcs[] = {0xff, 0x13, 0x83, 0x00, 0x62, 0xf8, 0x44};
-    static const uint8_t ctr[] = {0xff, 0x13, FCF_CTR};
-    struct manual *manual = ecm_call();
+    static const uint8_t ctc[] = {0xff, 0x13, FCF_CTC | 1, 0x00, 0x00};
+    static const uint8_t dcs[] = {0xff, 0x13, 0x83, 0xf8, 0x44, 0x00};
+    struct manual *manual = manual_new(true);
 
     (void)state;
+    manual_begin(manual, NULL, 0);
+    assert_int_equal(manual_expect(manual, 5000), FCF_CFR);
+    send_fcd(manual, 0, 0x35, 40);
     manual_v21(manual, ctc, sizeof ctc, true);
     manual_v21(manual, dcs, sizeof dcs, true);
-    manual_v21(manual, ctr, sizeof ctr, true);
     manual_wait(manual, 180000);
     assert_true(manual_ended(manual));
     assert_int_equal(manual_stored(manual), 0);
