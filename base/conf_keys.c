@@ -177,7 +177,7 @@ const struct conf_key conf_keys_faxpost[] = {
     NUMBER("limits", false, "sessions", "250", 1, 100000, "Most calls at once."),
     NUMBER("limits", false, "requests", "200", 0, 1000000,
            "Most SIP messages a second from one address (IPv6: from one /64), five times as many at once; "
-           "others get no answer, and a TCP connection is closed. Addresses that never had a call share "
+           "others get no answer, and a TCP connection is closed. By UDP, addresses that never had a call share "
            "five times as much. 0: no limit."),
     NUMBER("limits", false, "sessions_per_source", "0", 0, 100000,
            "Most calls at once from one address (IPv6: from one /64); others get busy. 0: as many as "

@@ -64,7 +64,7 @@ struct agent_invite {
 struct agent_handlers {
     /* Is this address one that we talk to? */
     bool (*is_welcome)(void *user, const struct net_address *source);
-    /* Either dialog_ring() or agent_refuse(), at once. */
+    /* Either dialog_ring() or agent_refuse(), at once; neither: it is to be sent again. */
     void (*invite)(void *user, const struct agent_invite *invite);
 
     /* Of a dialog, `call` as given to dialog_ring(). */

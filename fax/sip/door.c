@@ -19,7 +19,6 @@
 #include "base/error.h"
 #include "base/thread.h"
 #include "fax/sip/framing.h"
-#include "fax/sip/sources.h"
 
 enum {
     ADDRESSES_MAX = 1024,
@@ -203,7 +202,8 @@ static bool is_empty(const uint8_t *octets, ssize_t length)
 static bool lets_in(struct door *door, const struct net_address *source, const uint8_t *octets,
                     ssize_t length, bool is_cut)
 {
-    if (!door->handlers.may_ask(door->handlers.user, source) || is_empty(octets, length))
+    if (!door->handlers.may_ask(door->handlers.user, source, SOURCE_BY_DATAGRAM) ||
+        is_empty(octets, length))
         return false;
     if (!is_cut && frame_datagram(octets, (size_t)length) > 0)
         return true;
@@ -300,7 +300,7 @@ static bool takes_connection(struct door *door, const struct net_address *source
     const struct door_limits *limits = &door->limits;
     struct census census = {.all = 0};
 
-    if (!door->handlers.may_ask(door->handlers.user, source))
+    if (!door->handlers.may_ask(door->handlers.user, source, SOURCE_BY_CONNECTION))
         return false;
     for (int fd = 0; fd < door->slot_count; fd++)
         census_take(door, &census, fd, source);
@@ -390,7 +390,8 @@ static int whole_messages(struct door *door, struct slot *slot, uint8_t *octets,
             memmove(octets + done + kept, octets + done + rc, *length - done - (size_t)rc);
             *length -= (size_t)(rc - kept);
             rc = kept;
-        } else if (door->handlers.may_ask(door->handlers.user, &slot->source)) {
+        } else if (door->handlers.may_ask(door->handlers.user, &slot->source,
+                                          SOURCE_BY_CONNECTION)) {
             slot->has_spoken = true;
             slot->since_ms = clock_monotonic_ms();
         } else {

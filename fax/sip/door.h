@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "fax/net.h"
+#include "fax/sip/sources.h"
 
 struct door;
 
@@ -42,7 +43,7 @@ struct door_event {
 struct door_handlers {
     void *user;
     /* One more request, or connection. False: it is too much. */
-    bool (*may_ask)(void *user, const struct net_address *source);
+    bool (*may_ask)(void *user, const struct net_address *source, enum source_way way);
     /* Has this source been a caller before? Then others go first when there is no room. */
     bool (*is_known)(void *user, const struct net_address *source);
     /* Somebody was turned away; at most once in DOOR_TELL_MS for each `what`. */

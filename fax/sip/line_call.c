@@ -136,9 +136,11 @@ static int prepare(struct line_call *call, const struct agent_invite *invite)
 }
 
 static void call_link(struct line_call *call, struct line_calls *calls,
-                      const struct net_address *source)
+                      const struct agent_invite *invite)
 {
-    sources_call_begin(calls->sources, &call->counted, source, clock_monotonic_ms());
+    sources_call_begin(calls->sources, &call->counted, &invite->source,
+                       invite->over_tcp ? SOURCE_BY_CONNECTION : SOURCE_BY_DATAGRAM,
+                       clock_monotonic_ms());
     call->calls = calls;
     call->link = &calls->first;
     call->next = calls->first;
@@ -216,7 +218,7 @@ int line_call_begin(struct line_calls *calls, struct call_shared *shared,
         call_free(call);
         return status;
     }
-    call_link(call, calls, &invite->source);
+    call_link(call, calls, invite);
     log_info("call fax=%s call=%s line=%s peer=%s transport=%s caller=%s name=%s called=%s "
              "offer=%s",
              channel->call.fax_id, LOG_ESCAPED(channel->call.call_ref), LOG_ESCAPED(line->name),

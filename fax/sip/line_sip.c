@@ -22,7 +22,13 @@
 #include "fax/sip/channel.h"
 #include "fax/sip/line_call.h"
 
-enum { AGENTS_MAX = 32, EVENTS_MOST = 1 << 20, GOODBYE_MS = 2000, GOODBYE_STEP_MS = 20 };
+enum {
+    AGENTS_MAX = 32,
+    NO_ANSWER = -1,
+    EVENTS_MOST = 1 << 20,
+    GOODBYE_MS = 2000,
+    GOODBYE_STEP_MS = 20
+};
 
 struct line_sip {
     struct call_shared *shared; /* constant */
@@ -129,11 +135,11 @@ static bool on_welcome(void *user, const struct net_address *source)
     return net_list_holds(&line->settings.peers, source);
 }
 
-static bool on_may_ask(void *user, const struct net_address *source)
+static bool on_may_ask(void *user, const struct net_address *source, enum source_way way)
 {
     struct line_sip *lines = user;
 
-    return sources_take(lines->sources, source, lines->settings->requests_max,
+    return sources_take(lines->sources, source, way, lines->settings->requests_max,
                         clock_monotonic_ms());
 }
 
@@ -167,7 +173,7 @@ static void on_second(void *user)
 
 /* A status to refuse a new call with, and why. */
 struct refusal {
-    int status; /* 0: it is welcome */
+    int status; /* 0: it is welcome; NO_ANSWER */
     const char *why;
 };
 
@@ -186,12 +192,16 @@ static struct refusal refusal_of_caller(const struct line *line, const struct ag
 }
 
 /* Half of the sessions, at most, ring for those of whom nobody knows whether they are there. */
-static struct refusal refusal_of_source(const struct line *line, const struct net_address *source)
+static struct refusal refusal_of_source(const struct line *line, const struct agent_invite *invite)
 {
     const struct receive_settings *settings = line->lines->settings;
+    struct source_limits limits = {settings->sessions_per_source, (settings->sessions_max + 1) / 2};
 
-    switch (sources_judge(line->lines->sources, source, settings->sessions_per_source,
-                          (settings->sessions_max + 1) / 2)) {
+    switch (sources_judge(line->lines->sources, &invite->source,
+                          invite->over_tcp ? SOURCE_BY_CONNECTION : SOURCE_BY_DATAGRAM,
+                          invite->call_id.at, invite->call_id.length, &limits,
+                          clock_monotonic_ms())) {
+    case SOURCE_AGAIN: return (struct refusal){NO_ANSWER, NULL};
     case SOURCE_FULL: return (struct refusal){486, "[limits] sessions_per_source"};
     case SOURCE_CROWDED: return (struct refusal){503, "too many calls that nobody acknowledged"};
     case SOURCE_WELCOME: break;
@@ -226,11 +236,11 @@ static void on_invite(void *user, const struct agent_invite *invite)
     if (refusal.status == 0)
         refusal = refusal_for_want(line);
     if (refusal.status == 0)
-        refusal = refusal_of_source(line, &invite->source);
+        refusal = refusal_of_source(line, invite);
     if (refusal.status == 0)
         refusal.status =
             line_call_begin(&line->calls, lines->shared, lines->settings, &line->settings, invite);
-    if (refusal.status == 0)
+    if (refusal.status == 0 || refusal.status == NO_ANSWER)
         return;
     line_call_log_refusal(&line->calls, line->settings.name, invite, refusal.status, refusal.why);
     agent_refuse(invite, refusal.status);

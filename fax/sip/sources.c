@@ -19,6 +19,14 @@ enum {
     WAYS = 8,
     KNOWN_MOST = WAYS - 1,
     OCTETS_MAX = 8,
+    CROWD_SHARE = 4, /* with so many of the calls that newcomers may have it is a crowd */
+    HEARD = 8192,    /* INVITEs that are to come again; a power of two */
+    HEARD_MS = 5000, /* so long after the first: RFC 3261 17.1.1.2 says 500 ms, 1 s, 2 s … */
+};
+
+struct heard {
+    uint32_t key;
+    int64_t at_ms; /* 0: free */
 };
 
 struct bucket {
@@ -38,7 +46,8 @@ struct sources {
     uint32_t seed;
     struct source table[SETS][WAYS];
     struct bucket newcomers;
-    int newcomers_unacknowledged; /* calls whose source is no known one */
+    int newcomers_unacknowledged; /* calls by datagram whose source is no known one */
+    struct heard heard[HEARD];
     struct sources_report report;
     int64_t report_ms; /* of the last one; 0: never */
 };
@@ -84,13 +93,19 @@ bool sources_same(const struct net_address *a, const struct net_address *b)
 }
 
 /* FNV-1a. */
+static uint32_t hash_of(uint32_t hash, const void *octets, size_t length)
+{
+    const uint8_t *at = octets;
+
+    while (length-- > 0)
+        hash = (hash ^ *at++) * 16777619U;
+    return hash;
+}
+
 static unsigned set_of(const struct sources *sources, const uint8_t octets[OCTETS_MAX])
 {
-    uint32_t hash = 2166136261U ^ sources->seed;
-    size_t i;
+    uint32_t hash = hash_of(2166136261U ^ sources->seed, octets, OCTETS_MAX);
 
-    for (i = 0; i < OCTETS_MAX; i++)
-        hash = (hash ^ octets[i]) * 16777619U;
     return (hash ^ hash >> 16) & (SETS - 1);
 }
 
@@ -170,8 +185,8 @@ static void note_drop(struct sources *sources, const struct net_address *address
         report->of_others = true;
 }
 
-bool sources_take(struct sources *sources, const struct net_address *address, int per_second,
-                  int64_t now_ms)
+bool sources_take(struct sources *sources, const struct net_address *address, enum source_way way,
+                  int per_second, int64_t now_ms)
 {
     int64_t full = (int64_t)per_second * SOURCE_BURST_S * 1000;
     struct source *source;
@@ -182,7 +197,7 @@ bool sources_take(struct sources *sources, const struct net_address *address, in
     source = find_or_make(sources, address, now_ms, full);
     taken = source == NULL || bucket_take(&source->bucket, per_second, now_ms);
     /* Who has no token of his own takes none of the others'. */
-    if (taken && (source == NULL || !source->is_known))
+    if (taken && way == SOURCE_BY_DATAGRAM && (source == NULL || !source->is_known))
         taken = bucket_take(&sources->newcomers, (int64_t)per_second * SOURCE_NEWCOMERS, now_ms);
     if (!taken)
         note_drop(sources, address);
@@ -203,34 +218,57 @@ bool sources_report(struct sources *sources, int64_t now_ms, struct sources_repo
 /* ---- calls ------------------------------------------------------------------------------------
  */
 
+/* Has this INVITE come before? If not it has now. */
+static bool comes_again(struct sources *sources, const struct net_address *address,
+                        const char *call_id, size_t length, int64_t now_ms)
+{
+    uint8_t octets[OCTETS_MAX];
+    struct heard *heard;
+    uint32_t key;
+
+    octets_of(octets, address);
+    key = hash_of(hash_of(sources->seed, octets, sizeof octets), call_id, length);
+    heard = &sources->heard[(key ^ key >> 16) & (HEARD - 1)];
+    if (heard->at_ms != 0 && heard->key == key && now_ms - heard->at_ms <= HEARD_MS)
+        return true;
+    *heard = (struct heard){key, now_ms};
+    return false;
+}
+
 enum source_verdict sources_judge(struct sources *sources, const struct net_address *address,
-                                  int per_source, int newcomers_max)
+                                  enum source_way way, const char *call_id, size_t call_id_length,
+                                  const struct source_limits *limits, int64_t now_ms)
 {
     const struct source *source = find(sources, address);
+    int crowd = sources->newcomers_unacknowledged;
 
-    if (source != NULL && per_source > 0 && source->calls >= per_source)
+    if (source != NULL && limits->per_source > 0 && source->calls >= limits->per_source)
         return SOURCE_FULL;
     if (source != NULL && source->is_known)
         return SOURCE_WELCOME;
-    if (sources->newcomers_unacknowledged >= newcomers_max)
+    if (source != NULL && source->unacknowledged >= SOURCE_UNANSWERED_MAX)
         return SOURCE_CROWDED;
-    return source != NULL && source->unacknowledged >= SOURCE_UNANSWERED_MAX ? SOURCE_CROWDED
-                                                                             : SOURCE_WELCOME;
+    if (way == SOURCE_BY_CONNECTION || crowd * CROWD_SHARE < limits->newcomers_max)
+        return SOURCE_WELCOME;
+    if (!comes_again(sources, address, call_id, call_id_length, now_ms))
+        return SOURCE_AGAIN;
+    return crowd < limits->newcomers_max ? SOURCE_WELCOME : SOURCE_CROWDED;
 }
 
 void sources_call_begin(struct sources *sources, struct source_call *call,
-                        const struct net_address *address, int64_t now_ms)
+                        const struct net_address *address, enum source_way way, int64_t now_ms)
 {
     struct source *source = find_or_make(sources, address, now_ms, 0);
 
     *call = (struct source_call){.source = *address,
+                                 .way = way,
                                  .is_counted = source != NULL,
                                  .waits = source == NULL || !source->is_known};
     if (source != NULL)
         source->calls++;
     if (source != NULL && call->waits)
         source->unacknowledged++;
-    sources->newcomers_unacknowledged += call->waits;
+    sources->newcomers_unacknowledged += call->waits && way == SOURCE_BY_DATAGRAM;
 }
 
 static void wait_over(struct sources *sources, struct source_call *call, struct source *source)
@@ -238,7 +276,7 @@ static void wait_over(struct sources *sources, struct source_call *call, struct 
     if (!call->waits)
         return;
     call->waits = false;
-    sources->newcomers_unacknowledged--;
+    sources->newcomers_unacknowledged -= call->way == SOURCE_BY_DATAGRAM;
     if (source != NULL)
         source->unacknowledged--;
 }

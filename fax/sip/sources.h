@@ -3,10 +3,11 @@
  * sources.h - where requests and calls come from, and how much each source may have of us.
  *
  * A source is an IPv4 address, or a network of IPv6 (/64), which one caller has. It is known once
- * one of its calls was acknowledged: then its address is no forged one. All others are newcomers,
- * and anybody can be as many newcomers as he likes by forging addresses, so newcomers share: what
- * all of them may ask for is bounded, and known sources need not care. The table is bounded too;
- * newcomers push out newcomers only.
+ * one of its calls was acknowledged: then its address is no forged one. All others are newcomers.
+ * In datagrams anybody can be as many newcomers as he likes, by forging addresses. So newcomers by
+ * datagram share: what all of them may ask for is bounded, and when many of their calls wait for an
+ * acknowledgement, their INVITE is heard only when it comes again, which forged ones do not. Known
+ * sources need not care. The table is bounded too; newcomers push out newcomers only.
  *
  * One thread's, on the time that it is given.
  */
@@ -27,6 +28,8 @@ enum {
     SOURCE_UNANSWERED_MAX = 32 /* calls of one newcomer that it has not acknowledged yet */
 };
 
+enum source_way { SOURCE_BY_DATAGRAM, SOURCE_BY_CONNECTION };
+
 int sources_new(struct sources **out);
 void sources_free(struct sources *sources);
 
@@ -38,8 +41,8 @@ bool sources_same(const struct net_address *a, const struct net_address *b); /* 
 
 /* One more request. False: it is too much, per_second being what one source may ask for (0: no
  * limit). */
-bool sources_take(struct sources *sources, const struct net_address *source, int per_second,
-                  int64_t now_ms);
+bool sources_take(struct sources *sources, const struct net_address *source, enum source_way way,
+                  int per_second, int64_t now_ms);
 
 struct sources_report {
     uint64_t dropped;          /* requests, since the last report */
@@ -58,22 +61,29 @@ enum source_verdict {
     SOURCE_WELCOME,
     SOURCE_FULL,    /* it has as many calls as one source may have */
     SOURCE_CROWDED, /* too many calls of newcomers were not acknowledged */
+    SOURCE_AGAIN,   /* it is to say so again: no answer */
 };
 
-/* May it have one more call? per_source 0: no limit. newcomers_max: unacknowledged calls of all
- * newcomers together. */
+struct source_limits {
+    int per_source;    /* calls; 0: no limit */
+    int newcomers_max; /* unacknowledged calls of all newcomers by datagram */
+};
+
+/* May it have one more call, the one with this Call-ID? */
 enum source_verdict sources_judge(struct sources *sources, const struct net_address *source,
-                                  int per_source, int newcomers_max);
+                                  enum source_way way, const char *call_id, size_t call_id_length,
+                                  const struct source_limits *limits, int64_t now_ms);
 
 /* What is counted of a call, kept by whoever has the call. */
 struct source_call {
     struct net_address source;
+    enum source_way way;
     bool is_counted; /* by its source's entry */
     bool waits;      /* a newcomer's, not acknowledged yet */
 };
 
 void sources_call_begin(struct sources *sources, struct source_call *call,
-                        const struct net_address *source, int64_t now_ms);
+                        const struct net_address *source, enum source_way way, int64_t now_ms);
 void sources_call_acknowledged(struct sources *sources, struct source_call *call);
 void sources_call_over(struct sources *sources, struct source_call *call);
 

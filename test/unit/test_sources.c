@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "fax/sip/sources.h"
 
@@ -49,7 +50,7 @@ static int taken_of(struct sources *sources, const struct net_address *from, int
     int count = 0;
 
     while (requests-- > 0)
-        count += sources_take(sources, from, PER_SECOND, now_ms);
+        count += sources_take(sources, from, SOURCE_BY_DATAGRAM, PER_SECOND, now_ms);
     return count;
 }
 
@@ -60,11 +61,24 @@ static int taken(struct sources *sources, const char *from, int requests, int64_
     return taken_of(sources, &source, requests, now_ms);
 }
 
+static enum source_verdict judge(struct sources *sources, const struct net_address *from,
+                                 int per_source)
+{
+    struct source_limits limits = {per_source, NEWCOMERS};
+
+    return sources_judge(sources, from, SOURCE_BY_DATAGRAM, "one", 3, &limits, 1000);
+}
+
+static void begin(struct sources *sources, struct source_call *call, const struct net_address *from)
+{
+    sources_call_begin(sources, call, from, SOURCE_BY_DATAGRAM, 1000);
+}
+
 static void make_known(struct sources *sources, const struct net_address *source, int64_t now_ms)
 {
     struct source_call call;
 
-    sources_call_begin(sources, &call, source, now_ms);
+    sources_call_begin(sources, &call, source, SOURCE_BY_DATAGRAM, now_ms);
     sources_call_acknowledged(sources, &call);
     sources_call_over(sources, &call);
 }
@@ -85,7 +99,7 @@ static void test_rates(void **state)
     assert_int_equal(taken(sources, "2001:db8::2", 30, 7200000), 20);
     assert_int_equal(taken(sources, "2001:db8:0:1::2", 30, 7200000), 30);
     for (int i = 0; i < 1000; i++) /* no limit */
-        assert_true(sources_take(sources, &source, 0, 7200000));
+        assert_true(sources_take(sources, &source, SOURCE_BY_DATAGRAM, 0, 7200000));
 }
 
 static void test_newcomers_share(void **state)
@@ -104,6 +118,11 @@ static void test_newcomers_share(void **state)
     assert_int_equal(all, BURST * SOURCE_NEWCOMERS);
     assert_int_equal(taken(sources, "192.0.2.1", 100, 10000), BURST); /* does not notice */
     assert_int_equal(taken(sources, "198.51.100.1", 1, 10000), 0);
+    {
+        struct net_address by_tcp = address("198.51.100.2");
+
+        assert_true(sources_take(sources, &by_tcp, SOURCE_BY_CONNECTION, PER_SECOND, 10000));
+    }
     assert_int_equal(taken(sources, "198.51.100.1", 1, 10100), 1); /* their share comes again */
 }
 
@@ -135,14 +154,14 @@ static void test_strangers_push_out_strangers(void **state)
 
         make_known(sources, &known, (int64_t)i + 1000);
     }
-    sources_call_begin(sources, &call, &one, 9000);
+    sources_call_begin(sources, &call, &one, SOURCE_BY_DATAGRAM, 9000);
     for (unsigned i = 0; i < 100000; i++) {
         struct net_address other = stranger(i);
 
-        (void)sources_take(sources, &other, PER_SECOND, 10000 + i);
+        (void)sources_take(sources, &other, SOURCE_BY_DATAGRAM, PER_SECOND, 10000 + i);
     }
     assert_true(call.is_counted);
-    assert_int_equal(sources_judge(sources, &one, 1, NEWCOMERS), SOURCE_FULL); /* still there */
+    assert_int_equal(judge(sources, &one, 1), SOURCE_FULL); /* still there */
     sources_call_over(sources, &call);
     {
         struct net_address last = stranger(0x800000U + 5999);
@@ -166,53 +185,94 @@ static void test_calls_of_one_source(void **state)
     struct source_call calls[3];
 
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(sources_judge(sources, &one, 3, NEWCOMERS), SOURCE_WELCOME);
-        sources_call_begin(sources, &calls[i], &one, 1000);
+        assert_int_equal(judge(sources, &one, 3), SOURCE_WELCOME);
+        begin(sources, &calls[i], &one);
     }
-    assert_int_equal(sources_judge(sources, &one, 3, NEWCOMERS), SOURCE_FULL);
-    assert_int_equal(sources_judge(sources, &one, 0, NEWCOMERS), SOURCE_WELCOME);
-    assert_int_equal(sources_judge(sources, &other, 3, NEWCOMERS), SOURCE_WELCOME);
+    assert_int_equal(judge(sources, &one, 3), SOURCE_FULL);
+    assert_int_equal(judge(sources, &one, 0), SOURCE_WELCOME);
+    assert_int_equal(judge(sources, &other, 3), SOURCE_WELCOME);
     sources_call_acknowledged(sources, &calls[0]);
     sources_call_acknowledged(sources, &calls[0]); /* a second ACK */
-    assert_int_equal(sources_judge(sources, &one, 3, NEWCOMERS), SOURCE_FULL);
+    assert_int_equal(judge(sources, &one, 3), SOURCE_FULL);
     sources_call_over(sources, &calls[0]);
-    assert_int_equal(sources_judge(sources, &one, 3, NEWCOMERS), SOURCE_WELCOME);
+    assert_int_equal(judge(sources, &one, 3), SOURCE_WELCOME);
     sources_call_over(sources, &calls[1]);
     sources_call_over(sources, &calls[2]);
-    assert_int_equal(sources_judge(sources, &one, 1, NEWCOMERS), SOURCE_WELCOME);
+    assert_int_equal(judge(sources, &one, 1), SOURCE_WELCOME);
 }
 
 static void test_calls_nobody_acknowledges(void **state)
 {
     struct sources *sources = *state;
+    struct source_limits limits = {0, NEWCOMERS};
     struct net_address one = address("192.0.2.1");
     struct net_address known = address("192.0.2.2");
+    struct net_address next = stranger(NEWCOMERS);
     struct source_call calls[NEWCOMERS];
     int count = 0;
 
     make_known(sources, &known, 1000);
-    while (sources_judge(sources, &one, 0, NEWCOMERS) == SOURCE_WELCOME)
-        sources_call_begin(sources, &calls[count++], &one, 1000);
-    assert_int_equal(count, SOURCE_UNANSWERED_MAX);
-    for (unsigned i = 0; count < NEWCOMERS; i++) {
+    /* In a crowd an INVITE is heard when it comes again. */
+    for (unsigned i = 0; count < NEWCOMERS / 4; i++) {
         struct net_address forged = stranger(i);
 
-        assert_int_equal(sources_judge(sources, &forged, 0, NEWCOMERS), SOURCE_WELCOME);
-        sources_call_begin(sources, &calls[count++], &forged, 1000);
+        assert_int_equal(judge(sources, &forged, 0), SOURCE_WELCOME);
+        begin(sources, &calls[count++], &forged);
     }
-    {
-        struct net_address next = stranger(NEWCOMERS);
+    for (unsigned i = (unsigned)count; count < NEWCOMERS; i++) {
+        struct net_address forged = stranger(i);
 
-        assert_int_equal(sources_judge(sources, &next, 0, NEWCOMERS), SOURCE_CROWDED);
-        assert_int_equal(sources_judge(sources, &known, 0, NEWCOMERS), SOURCE_WELCOME);
-        sources_call_over(sources, &calls[NEWCOMERS - 1]);
-        assert_int_equal(sources_judge(sources, &next, 0, NEWCOMERS), SOURCE_WELCOME);
+        assert_int_equal(judge(sources, &forged, 0), SOURCE_AGAIN);
+        assert_int_equal(judge(sources, &forged, 0), SOURCE_WELCOME);
+        begin(sources, &calls[count++], &forged);
     }
-    /* It was there after all: from now on it may have as many as it likes. */
-    sources_call_acknowledged(sources, &calls[0]);
-    assert_int_equal(sources_judge(sources, &one, 0, NEWCOMERS), SOURCE_WELCOME);
+    /* Those who were heard twice are forged too. */
+    assert_int_equal(judge(sources, &next, 0), SOURCE_AGAIN);
+    assert_int_equal(judge(sources, &next, 0), SOURCE_CROWDED);
+    assert_int_equal(judge(sources, &known, 0), SOURCE_WELCOME);
+    assert_int_equal(sources_judge(sources, &next, SOURCE_BY_CONNECTION, "one", 3, &limits, 1000),
+                     SOURCE_WELCOME);
+    sources_call_over(sources, &calls[NEWCOMERS - 1]);
+    assert_int_equal(judge(sources, &next, 0), SOURCE_WELCOME);
     for (int i = 0; i < NEWCOMERS - 1; i++)
         sources_call_over(sources, &calls[i]);
+    /* One alone has a limit of its own, until it shows that it is there. */
+    for (count = 0; judge(sources, &one, 0) != SOURCE_CROWDED; count++)
+        sources_call_begin(sources, &calls[count], &one, SOURCE_BY_CONNECTION, 1000);
+    assert_int_equal(count, SOURCE_UNANSWERED_MAX);
+    sources_call_acknowledged(sources, &calls[0]);
+    assert_int_equal(judge(sources, &one, 0), SOURCE_WELCOME);
+    for (int i = 0; i < count; i++)
+        sources_call_over(sources, &calls[i]);
+}
+
+static void test_invites_that_come_again(void **state)
+{
+    struct sources *sources = *state;
+    struct source_limits limits = {0, 1};
+    struct net_address one = address("192.0.2.1");
+    struct net_address other = address("192.0.2.2");
+    struct source_call call;
+    static const struct {
+        const char *call_id;
+        int64_t at_ms;
+        enum source_verdict verdict;
+    } table[] = {
+        {"a", 10000, SOURCE_AGAIN},  {"b", 10100, SOURCE_AGAIN},   {"a", 10500, SOURCE_CROWDED},
+        {"a", 15001, SOURCE_AGAIN},  {"a", 16000, SOURCE_CROWDED}, {"b", 15000, SOURCE_CROWDED},
+        {"ab", 16000, SOURCE_AGAIN},
+    };
+
+    sources_call_begin(sources, &call, &other, SOURCE_BY_DATAGRAM, 1000);
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (sources_judge(sources, &one, SOURCE_BY_DATAGRAM, table[i].call_id,
+                          strlen(table[i].call_id), &limits, table[i].at_ms) != table[i].verdict)
+            fail_msg("row %zu", i);
+    assert_int_equal(sources_judge(sources, &other, SOURCE_BY_DATAGRAM, "a", 1, &limits, 16000),
+                     SOURCE_AGAIN);
+    sources_call_over(sources, &call);
+    assert_int_equal(sources_judge(sources, &one, SOURCE_BY_DATAGRAM, "new", 3, &limits, 16000),
+                     SOURCE_WELCOME);
 }
 
 static void test_reports(void **state)
@@ -243,6 +303,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_strangers_push_out_strangers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_calls_of_one_source, setup, teardown),
         cmocka_unit_test_setup_teardown(test_calls_nobody_acknowledges, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_invites_that_come_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reports, setup, teardown),
     };
 
