@@ -224,7 +224,7 @@ static void hang(struct smtp_script *script)
 {
     struct pollfd poll_fd = {.fd = script->fd, .events = POLLIN};
 
-    while (poll(&poll_fd, 1, 10000) > 0)
+    while (poll(&poll_fd, 1, 60000) > 0)
         if (get(script) < 0)
             return;
     text_copy(script->complaint, sizeof script->complaint, "the client never left");
@@ -357,13 +357,11 @@ static void *run(void *arg)
     for (served = 0; served != script->connections; served++) {
         struct pollfd poll_fd = {.fd = script->listen_fd, .events = POLLIN};
 
-        if (script->connections < 0) {
-            while (!atomic_load(&script->stop) && poll(&poll_fd, 1, 50) <= 0)
-                ;
-            if (atomic_load(&script->stop))
-                break;
-        } else if (poll(&poll_fd, 1, 15000) <= 0) {
-            text_copy(script->complaint, sizeof script->complaint, "nobody came");
+        while (!atomic_load(&script->stop) && poll(&poll_fd, 1, 50) <= 0)
+            ;
+        if (poll(&poll_fd, 1, 0) <= 0) { /* stopped */
+            if (script->connections >= 0)
+                text_copy(script->complaint, sizeof script->complaint, "nobody came");
             break;
         }
         script->fd = accept(script->listen_fd, NULL, NULL);

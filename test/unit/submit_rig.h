@@ -25,6 +25,7 @@ struct submit_rig {
     struct resolver *resolver;
     char *small, *big; /* the messages: dots, long lines, 8-bit text */
     size_t small_length, big_length;
+    char self_print[65], wrong_print[65]; /* SHA-256 of these certificates */
 };
 extern struct submit_rig rig;
 

@@ -634,7 +634,7 @@ static void test_connect(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    return submit_rig_open(&submit_esmtp, SERVER_TLS_NONE, 3 * RIG_SHORT_MS);
+    return submit_rig_open(&submit_esmtp, SERVER_TLS_NONE, 3000);
 }
 
 static int tear_down(void **state)
