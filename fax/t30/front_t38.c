@@ -26,6 +26,7 @@ enum {
     PREAMBLE_MS = 1000, /* V.21 flags before a frame: 1 s ± 15 % (T.30 5.3.1) */
     TAIL_MS = 100,
     LOST_OCTETS_MOST = 1 << 24,
+    TICK_PACKETS_MOST = 50,   /* sent in one tick; a handful is what it takes */
     LOST_PACKETS_MOST = 1000, /* what the numbers say is lost may be a sender's mistake */
 };
 
@@ -54,6 +55,7 @@ struct front_t38 {
     uint8_t pool[QUEUE_OCTETS];
     size_t pool_used;
     bool missed;      /* packets before the one that is being taken */
+    int tick_packets; /* sent in this tick */
     int image_missed; /* packets, since data of a page came outside ECM */
     /* a frame being put together while frozen */
     uint8_t frame[FRAME_MAX];
@@ -307,6 +309,12 @@ static int on_packet(t38_core_state_t *t38, void *user, const uint8_t *ifp, int 
     struct front_t38 *front = user;
 
     (void)t38;
+    /* A frame of the sender's that comes while ours is going out can leave the core without a next
+     * step; its terminal then ends empty frames in an endless loop. An error brings it back. */
+    if (front->tick_packets++ >= TICK_PACKETS_MOST) {
+        session_front_failed(front->base.session, "the sender spoke while we did");
+        return -1;
+    }
     if (length > 0)
         session_ifp_out(front->base.session, ifp, (size_t)length, copies);
     return 0;
@@ -365,6 +373,7 @@ static void t38_tick(struct front *base, int elapsed_ms, int16_t *audio_out)
 
     if (audio_out != NULL)
         memset(audio_out, 0, sizeof *audio_out * SESSION_TICK_SAMPLES);
+    front->tick_packets = 0;
     if (base->responding)
         respond_tick(front, elapsed_ms);
     else if (!base->frozen)
