@@ -20,6 +20,7 @@
 enum {
     STEP_MS = 500, /* of a T.38 session that waits for its end */
     STALL_MS = 60000,
+    QUIET_MS = 500,
     ENDS_MS = 240000, /* … after the far end fell silent: gate, repeats and DCN fit in */
     ROWS_MAX = 3000,
     ROWS_OVER = 4096,      /* the watch looks five times a second; a block may be on top of it */
@@ -33,6 +34,7 @@ struct far_end {
     int64_t now_ms;
     bool over, tells;
     size_t memory_before;
+    int quiet_ms;       /* audio: since the session was heard */
     uint8_t frame[300]; /* being received */
     size_t frame_length;
     uint8_t answer; /* control field of the last final frame */
@@ -197,23 +199,33 @@ void far_end_store(struct far_end *far_end, int error)
     session_post_stored(far_end->session, far_end->generation, error);
 }
 
+static bool is_silent(const int16_t audio[SESSION_TICK_SAMPLES])
+{
+    for (int i = 0; i < SESSION_TICK_SAMPLES; i++)
+        if (audio[i] != 0)
+            return false;
+    return true;
+}
+
 static void step(struct far_end *far_end, int ms)
 {
-    int16_t audio[SESSION_TICK_SAMPLES];
+    int16_t audio[SESSION_TICK_SAMPLES] = {0};
+    enum session_need need;
 
     if (far_end->over)
         return;
     far_end->now_ms += ms;
     if (far_end->awaited && far_end->options.store_ms >= 0 && far_end->now_ms >= far_end->due_ms)
         far_end_store(far_end, 0);
-    switch (session_run(far_end->session, far_end->now_ms, audio)) {
-    case SESSION_GOES_ON: return;
-    case SESSION_NEEDS_WORKER:
+    need = session_run(far_end->session, far_end->now_ms, audio);
+    far_end->quiet_ms = is_silent(audio) ? far_end->quiet_ms + ms : 0;
+    if (need == SESSION_GOES_ON)
+        return;
+    if (need == SESSION_NEEDS_WORKER) {
         session_work(far_end->session);
         take_pages(far_end);
-        break;
-    case SESSION_ENDED: far_end->over = true; break;
     }
+    far_end->over = need == SESSION_ENDED;
     promise(memory_used() < far_end->memory_before + MEMORY_MAX, "memory is bounded");
 }
 
@@ -224,8 +236,20 @@ bool far_end_is_over(const struct far_end *far_end)
 
 void far_end_wait(struct far_end *far_end, int ms)
 {
-    for (; ms > 0 && !far_end->over; ms -= SESSION_TICK_MS)
+    static const int16_t silence[SESSION_TICK_SAMPLES];
+
+    for (; ms > 0 && !far_end->over; ms -= SESSION_TICK_MS) {
+        if (far_end->options.media == SESSION_AUDIO)
+            session_post_audio(far_end->session, silence, SESSION_TICK_SAMPLES);
         step(far_end, SESSION_TICK_MS);
+    }
+}
+
+void far_end_listen(struct far_end *far_end, int ms)
+{
+    far_end->quiet_ms = 0;
+    for (; ms > 0 && far_end->quiet_ms < QUIET_MS && !far_end->over; ms -= SESSION_TICK_MS)
+        far_end_wait(far_end, SESSION_TICK_MS);
 }
 
 /* ---- life -------------------------------------------------------------------------------------

@@ -58,8 +58,12 @@ bool far_end_train(struct far_end *far_end, const uint8_t *dcs, size_t length);
 /* ---- audio ------------------------------------------------------------------------------------
  */
 
-/* 20 ms each. */
+/* Silent, until the session has been so for half a second; at most ms. */
+void far_end_listen(struct far_end *far_end, int ms);
+
+/* 20 ms. */
 void far_end_audio(struct far_end *far_end, const int16_t samples[SESSION_TICK_SAMPLES]);
+/* Nothing came in these 20 ms; the samples are a guess. */
 void far_end_no_audio(struct far_end *far_end, const int16_t samples[SESSION_TICK_SAMPLES]);
 
 /* ---- around -----------------------------------------------------------------------------------
