@@ -4,12 +4,16 @@
  */
 #include "test/unit/class2_rig.h"
 
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <cmocka.h>
 #include <tiffio.h>
 
 #include "fax/modem/at_stream.h"
@@ -357,4 +361,27 @@ void class2_run(struct class2_result *out, const struct class2_case *c)
     out->ms = rig.now_ms - BEGIN_MS;
     session_describe(rig.session, &out->info);
     session_free(rig.session);
+}
+
+void class2_check(const struct class2_row *row)
+{
+    static struct class2_result result;
+    const struct class2_case *c = &row->c;
+
+    class2_run(&result, c);
+    if (getenv("FAXPOST_SHOW") != NULL)
+        printf("-- %s\n%s", c->name, result.trace);
+    if (!result.ended || result.fault[0] != '\0')
+        fail_msg("%s: ended %d, %s\n%s", c->name, result.ended, result.fault, result.trace);
+    if (result.info.verdict != row->verdict || result.info.pages != row->pages ||
+        result.info.unconfirmed != row->unconfirmed || result.stored < row->pages)
+        fail_msg("%s: verdict %d, %d pages, %d unconfirmed, %d stored, error \"%s\"\n%s", c->name,
+                 result.info.verdict, result.info.pages, result.info.unconfirmed, result.stored,
+                 result.info.error, result.trace);
+    if (row->error == NULL ? result.info.error[0] != '\0'
+                           : strstr(result.info.error, row->error) == NULL)
+        fail_msg("%s: error \"%s\"\n%s", c->name, result.info.error, result.trace);
+    for (int i = 1; i <= row->pages; i++)
+        if (result.page_hash[i] != class2_page_hash(c, i))
+            fail_msg("%s: page %d is not what was sent\n%s", c->name, i, result.trace);
 }

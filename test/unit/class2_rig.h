@@ -62,6 +62,18 @@ struct class2_result {
 /* Runs one call, at most 600 virtual seconds. */
 void class2_run(struct class2_result *out, const struct class2_case *class2_case);
 
+/* A call and what it has to come to. */
+struct class2_row {
+    struct class2_case c;
+    enum call_verdict verdict;
+    int pages, unconfirmed;
+    const char *error; /* must be in the error text; NULL: there is none */
+};
+
+/* Runs it; fails the test with the dialogue when it comes to anything else. FAXPOST_SHOW prints
+ * every dialogue. */
+void class2_check(const struct class2_row *row);
+
 /* The pixels of page n, or of its first rows. */
 uint64_t class2_page_hash(const struct class2_case *class2_case, int number);
 
