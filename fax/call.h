@@ -25,10 +25,12 @@
 
 struct line_sip;
 struct media;
+struct storage;
 
 /* What all calls share; lives longer than each of them. Constant but for the count. */
 struct call_shared {
     struct workers *workers;
+    struct storage *storage;
     struct media *media;
     struct line_sip *lines;
     struct receive_hooks hooks;

@@ -16,6 +16,7 @@
 #include "fax/modem/line_modem.h"
 #include "fax/sip/channel.h"
 #include "fax/sip/line_sip.h"
+#include "fax/storage.h"
 
 enum { PATIENCE_MS = 10000, SIP_TEXT_MAX = 2048 };
 
@@ -44,10 +45,14 @@ static void allow_files(const struct receive_settings *settings)
 
 static int workers_and_media_start(struct receive *receive, const struct receive_settings *settings)
 {
-    /* Disk workers wait more than they work: more of them than there are cores. */
-    int rc = workers_start(&receive->shared.workers, settings->page_workers,
-                           settings->page_workers * 2 + 2);
+    const struct receive_hooks *hooks = &receive->shared.hooks;
+    int rc = storage_start(&receive->shared.storage, receive->state_dir,
+                           settings->limits.free_bytes_min, hooks->lines_changed, hooks->user);
 
+    /* Disk workers wait more than they work: more of them than there are cores. */
+    if (rc == 0)
+        rc = workers_start(&receive->shared.workers, settings->page_workers,
+                           settings->page_workers * 2 + 2);
     if (rc == 0)
         rc = media_start(&receive->shared.media, settings->media_threads);
     return rc;
@@ -58,6 +63,7 @@ static void receive_free(struct receive *receive)
     line_modems_stop(receive->modems);
     media_stop(receive->shared.media);
     workers_stop(receive->shared.workers);
+    storage_stop(receive->shared.storage);
     pthread_cond_destroy(&receive->shared.calls_changed);
     pthread_mutex_destroy(&receive->shared.lock);
     free(receive->state_dir);
@@ -162,6 +168,7 @@ void receive_reload(struct receive *receive, const struct conf *conf, const stru
     if (strcmp(settings->state_dir, receive->state_dir) != 0)
         log_warning("[gateway] state_dir takes effect at the next start of faxpostd");
     sip_text(receive, settings);
+    storage_set_least(receive->shared.storage, settings->limits.free_bytes_min);
     (void)line_modems_reload(receive->modems, settings, models); /* logged, line by line */
     modem_models_unref(models);
     line_sip_reload(receive->shared.lines, settings);
@@ -175,8 +182,9 @@ void receive_port(struct receive *receive, const char *line, int fd, const char 
 
 void receive_lines_text(struct receive *receive, char *out, size_t size)
 {
-    size_t length = line_modems_text(receive->modems, out, size);
+    size_t length = storage_text(receive->shared.storage, out, size);
 
+    length += line_modems_text(receive->modems, out + length, size - length);
     if (strlen(receive->sip_text) < size - length)
         memcpy(out + length, receive->sip_text, strlen(receive->sip_text) + 1);
 }

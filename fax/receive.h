@@ -52,8 +52,8 @@ void receive_drain(struct receive *receive);
 /* Calls that are not over, including the last writing of their files. From any thread. */
 int receive_calls(const struct receive *receive);
 
-/* How the lines are, a line each: "line" TAB name TAB state TAB words LF. What finds no room is
- * left out. */
+/* What is wrong with the storage, and how the lines are, a line each: "trouble" or "line" TAB name
+ * TAB state TAB words LF. What finds no room is left out. */
 void receive_lines_text(struct receive *receive, char *out, size_t size);
 
 /* Ends all calls in order (pages that were confirmed stay, BYE is sent, call.ini is final), joins

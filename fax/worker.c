@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "fax/call.h"
+#include "fax/storage.h"
 
 enum { THREADS_MAX = 128 };
 
@@ -185,6 +186,8 @@ static int page_store(struct workers *workers, struct call *call, const struct s
     else
         rc = store_confirmed(workers, call, page);
     if (rc != 0)
+        storage_failed(call->shared->storage, STORAGE_PAGES, rc);
+    if (rc != 0)
         log_alert("page not stored fax=%s call=%s %s=%d bytes=%zu: %s; look at the disk of the "
                   "state folder",
                   call->fax_id, LOG_ESCAPED(call->call_ref), kind, page->number, page->length,
@@ -228,20 +231,32 @@ static int check_space(const struct call *call)
     return ERROR_FULL;
 }
 
+static int open_folder(struct call *call)
+{
+    int rc = check_space(call);
+
+    if (rc == 0) {
+        rc = incoming_new(&call->incoming, call->shared->state_dir, &call->info);
+        if (rc != 0)
+            log_alert("call refused fax=%s: no folder: %s; look at the state folder", call->fax_id,
+                      error_text(rc));
+    }
+    if (rc != 0)
+        storage_failed(call->shared->storage, STORAGE_CALLS, rc);
+    return rc;
+}
+
 static void job_open(struct workers *workers, struct worker_job *job)
 {
     struct call *call = job->call;
     int rc;
 
     sleep_ms(workers->open_delay_ms);
-    rc = check_space(call);
+    rc = open_folder(call);
     if (rc == 0) {
-        rc = incoming_new(&call->incoming, call->shared->state_dir, &call->info);
-        if (rc == 0)
-            rc = call->driver->session_new(call);
+        rc = call->driver->session_new(call);
         if (rc != 0)
-            log_alert("call refused fax=%s: no folder or session: %s; look at the state folder",
-                      call->fax_id, error_text(rc));
+            log_alert("call refused fax=%s: no session: %s", call->fax_id, error_text(rc));
     }
     call->driver->opened(call, rc);
 }
