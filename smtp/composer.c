@@ -88,8 +88,9 @@ static void note_failure(struct composer *composer, const struct tables *tables,
               plain ? "yes" : "no", fax->compose_failures + counts, error_text(error),
               LOG_ESCAPED(why));
     if (!counts)
-        engine_alarm(composer->engine, "faxes wait, no mail can be made of them now: %s: %.100s",
-                     error_text(error), LOG_ESCAPED(why));
+        trouble_begin(composer->engine->troubles, "compose", "look at the disk of the state folder",
+                      "faxes wait, no mail can be made of them now: %s: %.100s", error_text(error),
+                      why);
     else if (plain)
         engine_alarm(composer->engine,
                      "a fax cannot be made into a mail, its pages lie in %s; after mending the "
@@ -126,6 +127,8 @@ static void compose(struct composer *composer, const struct spool_fax *fax)
         if (error < 0)
             snprintf(why, sizeof why, "the deliveries could not be recorded");
     }
+    if (error == 0)
+        trouble_end(composer->engine->troubles, "compose");
     if (error < 0)
         note_failure(composer, tables, fax, plain, error, why);
     else

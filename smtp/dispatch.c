@@ -22,6 +22,7 @@
 #include "smtp/composer.h"
 #include "smtp/house.h"
 #include "smtp/pool.h"
+#include "smtp/report_direct.h"
 #include "smtp/submit.h"
 #include "smtp/worker.h"
 
@@ -32,6 +33,8 @@ enum {
     REST_MS = 20,          /* between two looks: a burst of events is one */
     CLAIM_AGAIN_MS = 5000, /* after a failure: it will hardly go away sooner */
 };
+
+#define LOOK_AT_DISK "look at the disk of the state folder"
 
 struct dispatch {
     struct engine engine;
@@ -55,8 +58,10 @@ static void take_over(struct dispatch *dispatch)
     do {
         taken = spool_take_over(dispatch->engine.spool, TAKE_MOST);
         if (taken < 0)
-            engine_alarm(&dispatch->engine, "faxes cannot be taken over from incoming/: %s",
-                         error_text(taken));
+            trouble_begin(dispatch->engine.troubles, "take over", LOOK_AT_DISK,
+                          "faxes cannot be taken over from incoming/: %s", error_text(taken));
+        else
+            trouble_end(dispatch->engine.troubles, "take over");
         if (taken > 0)
             log_info("faxes taken over count=%d", taken);
     } while (taken == TAKE_MOST);
@@ -101,8 +106,12 @@ static int claim(struct dispatch *dispatch, struct spool_delivery *claimed)
     count = most > 0 ? spool_claim(dispatch->engine.spool, clock_wall_ms(), ENGINE_LEASE_MS,
                                    claimed, most)
                      : ERROR_MEMORY;
+    if (count < 0)
+        trouble_begin(dispatch->engine.troubles, "claim", LOOK_AT_DISK,
+                      "deliveries cannot be claimed: %s", error_text(count));
+    else
+        trouble_end(dispatch->engine.troubles, "claim");
     if (count < 0) {
-        engine_alarm(&dispatch->engine, "deliveries cannot be claimed: %s", error_text(count));
         dispatch->claim_again_ms = clock_monotonic_ms() + CLAIM_AGAIN_MS;
         count = 0;
     }
@@ -228,6 +237,24 @@ static void kick_engine(void *user)
     thread_wake(engine->wake_fd);
 }
 
+static int start_report(struct engine *engine)
+{
+    const struct report_hooks hooks = {
+        .user = engine, .tables = tables_of, .kick = kick_engine, .send = report_direct_send};
+    int error = report_start(&engine->report, engine->spool, &hooks);
+
+    return error == 0 ? troubles_new(&engine->troubles, engine->report) : error;
+}
+
+void dispatch_trouble(struct dispatch *dispatch, const char *name, const char *what,
+                      const char *to_do)
+{
+    if (what != NULL)
+        trouble_begin(dispatch->engine.troubles, name, to_do, "%s", what);
+    else
+        trouble_end(dispatch->engine.troubles, name);
+}
+
 /* ---- start and stop ---------------------------------------------------------------------------
  */
 
@@ -303,8 +330,7 @@ int dispatch_start(struct dispatch **out, struct spool *spool, const struct conf
     if (error == 0)
         error = open_inotify(dispatch);
     if (error == 0)
-        error = report_start(&dispatch->engine.report, spool, tables_of, kick_engine,
-                             &dispatch->engine);
+        error = start_report(&dispatch->engine);
     if (error == 0)
         error = start_threads(dispatch, hooks, workers);
     if (error < 0) {
@@ -375,6 +401,7 @@ void dispatch_stop(struct dispatch *dispatch, int grace_ms)
     pool_free(dispatch->pool);
     composer_stop(dispatch->composer);
     report_stop(dispatch->engine.report);
+    troubles_free(dispatch->engine.troubles);
     house_free(dispatch->house);
     resolver_stop(dispatch->engine.resolver);
     deadline_stop(dispatch->engine.deadlines);
@@ -432,6 +459,10 @@ void dispatch_status(struct dispatch *dispatch, struct dispatch_status *out)
         .free_bytes = house.free_bytes,
     };
     text_copy(out->stale, sizeof out->stale, house.stale);
+    while (out->trouble_count < TROUBLE_MOST &&
+           trouble_text(dispatch->engine.troubles, (size_t)out->trouble_count,
+                        out->trouble[out->trouble_count], DISPATCH_TROUBLE_MAX))
+        out->trouble_count++;
     pthread_mutex_lock(&dispatch->engine.lock);
     text_copy(out->alarm, sizeof out->alarm, dispatch->engine.alarm);
     pthread_mutex_unlock(&dispatch->engine.lock);

@@ -48,6 +48,12 @@ int dispatch_start(struct dispatch **out, struct spool *spool, const struct conf
 /* Something changed (the operator's command): look at once. Any thread. */
 void dispatch_kick(struct dispatch *dispatch);
 
+/* Something outside of delivery does not work (again, or in another way: what, and what to do), or
+ * works again: what NULL. The operator is told once; text from outside may stand in it. Any thread.
+ */
+void dispatch_trouble(struct dispatch *dispatch, const char *name, const char *what,
+                      const char *to_do);
+
 /* New settings for all that begins from now on; waiting deliveries become due. On failure the old
  * ones stay in force. The number of workers and the queue's length stay as they were started. */
 int dispatch_reload(struct dispatch *dispatch, const struct conf *faxpost,
@@ -65,6 +71,8 @@ void dispatch_stop(struct dispatch *dispatch, int grace_ms);
 
 /* ---- for `faxpost status` ---------------------------------------------------------------------
  */
+
+enum { DISPATCH_TROUBLES = 16, DISPATCH_TROUBLE_MAX = 450 };
 
 struct dispatch_server_status {
     char name[SERVER_NAME_MAX];
@@ -85,8 +93,10 @@ struct dispatch_status {
     bool draining;
     bool space_low;
     int64_t free_bytes;
-    char stale[128];   /* something that nobody takes over lies in incoming/; "" else */
-    char alarm[200];   /* the last thing that needs a person; "" else */
+    char stale[128]; /* something that nobody takes over lies in incoming/; "" else */
+    char alarm[200]; /* the last thing that needs a person; "" else */
+    char trouble[DISPATCH_TROUBLES][DISPATCH_TROUBLE_MAX]; /* what does not work now */
+    int trouble_count;
     bool mailbox_only; /* no server list: the mailbox is the way of delivery */
     int server_count;
     struct dispatch_server_status server[SERVER_COUNT_MAX];

@@ -115,9 +115,14 @@ static void check_space(struct house *house, const struct tables *tables, int64_
     house->space_low = low;
     house->free_bytes = bytes;
     pthread_mutex_unlock(&house->lock);
-    if (!low)
+    if (!low && house->space_alarm_ms != 0) {
         house->space_alarm_ms = 0;
-    else if (house->space_alarm_ms == 0 || now_ms - house->space_alarm_ms >= AGAIN_MS) {
+        log_info("there is room again free=%lld", (long long)bytes);
+        snprintf(what, sizeof what, "there is room again where the spool lies: %lld MB free",
+                 (long long)bytes >> 20);
+        report_add(house->engine->report, what, "");
+    }
+    if (low && (house->space_alarm_ms == 0 || now_ms - house->space_alarm_ms >= AGAIN_MS)) {
         house->space_alarm_ms = now_ms;
         log_alert("disk space is low free=%lld least=%lld do=\"make room below %s, or shorten "
                   "[spool] keep\"",

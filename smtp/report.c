@@ -24,6 +24,7 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "smtp/handin.h"
+#include "spool/incoming.h"
 
 enum {
     GATHER_MS = 1000, /* trouble seldom comes alone */
@@ -51,9 +52,7 @@ struct bundle {
 
 struct report {
     struct spool *spool;
-    struct tables *(*tables)(void *user);
-    void (*kick)(void *user);
-    void *user;
+    struct report_hooks hooks;
     pthread_t thread;
     struct bundle going;  /* the thread's own */
     pthread_mutex_t lock; /* all below */
@@ -116,14 +115,13 @@ static void write_body(struct buffer *body, const struct bundle *bundle, const c
                       line_end);
 }
 
-static void write_header(struct buffer *mail, const struct bundle *bundle,
-                         const struct tables *tables, const char *message_id, const char *subject)
+static void write_header(struct buffer *mail, const struct tables *tables, const char *message_id,
+                         const char *subject)
 {
     const struct route *people = route_list_operator(tables->routes);
     char date[HANDIN_DATE_MAX];
     int i;
 
-    (void)bundle;
     buffer_format(mail, "Date: %s\r\nFrom: faxpost <%s>\r\n", handin_date(date, clock_wall_ms()),
                   tables->envelope_from);
     for (i = 0; i < people->to_count; i++)
@@ -138,90 +136,130 @@ static void write_header(struct buffer *mail, const struct bundle *bundle,
 /* ---- the mail ---------------------------------------------------------------------------------
  */
 
-static int write_mail(struct report *report, const struct tables *tables, const char *id, int fd)
-{
-    const struct bundle *bundle = &report->going;
-    const struct route *people = route_list_operator(tables->routes);
-    struct spool_recipient to[ROUTE_TO_MAX];
-    struct buffer mail;
+/* A mail and what the spool is to know of it. */
+struct mail {
+    struct buffer text; /* freed by whoever made it */
+    char id[FAX_ID_MAX];
     char message_id[SPOOL_MESSAGE_ID_MAX];
     char subject[SPOOL_SUBJECT_MAX];
+};
+
+/* mail->id is set. The buffer's error, or 0. */
+static int make_mail(struct mail *mail, const struct bundle *bundle, const struct tables *tables)
+{
+    snprintf(mail->message_id, sizeof mail->message_id, "%s@%.100s", mail->id, tables->hostname);
+    if (bundle->count == 1)
+        snprintf(mail->subject, sizeof mail->subject, "faxpost: %.100s", bundle->entry[0].what);
+    else
+        snprintf(mail->subject, sizeof mail->subject, "faxpost: %lld things to look at on %.60s",
+                 (long long)bundle->count + bundle->more, tables->hostname);
+    buffer_init(&mail->text, BODY_MAX);
+    write_header(&mail->text, tables, mail->message_id, mail->subject);
+    write_body(&mail->text, bundle, "\r\n");
+    return mail->text.error;
+}
+
+static int store_mail(struct report *report, const struct tables *tables, struct mail *mail, int fd)
+{
+    const struct route *people = route_list_operator(tables->routes);
+    struct spool_recipient to[ROUTE_TO_MAX];
     /* A report that the first server is dead has to get past it. */
     struct spool_message message = {.kind = SPOOL_KIND_REPORT,
-                                    .message_id = message_id,
+                                    .message_id = mail->message_id,
                                     .envelope_from = tables->envelope_from,
-                                    .subject = subject,
+                                    .subject = mail->subject,
                                     .bypass = SPOOL_BYPASS_ALLOW};
-    int error;
-    int i;
+    int error = make_mail(mail, &report->going, tables);
 
-    snprintf(message_id, sizeof message_id, "%s@%.100s", id, tables->hostname);
-    if (bundle->count == 1)
-        snprintf(subject, sizeof subject, "faxpost: %.100s", bundle->entry[0].what);
-    else
-        snprintf(subject, sizeof subject, "faxpost: %lld things to look at on %.60s",
-                 (long long)bundle->count + bundle->more, tables->hostname);
-    buffer_init(&mail, BODY_MAX);
-    write_header(&mail, bundle, tables, message_id, subject);
-    write_body(&mail, bundle, "\r\n");
-    for (i = 0; i < people->to_count; i++)
+    for (int i = 0; i < people->to_count; i++)
         text_copy(to[i].address, sizeof to[i].address, people->to[i]);
-    message.bytes = (int64_t)mail.length;
-    error = mail.error;
+    message.bytes = (int64_t)mail->text.length;
     if (error == 0)
-        error = file_write_all(fd, mail.data, mail.length);
-    buffer_free(&mail);
+        error = file_write_all(fd, mail->text.data, mail->text.length);
+    buffer_free(&mail->text);
     if (error < 0) {
-        spool_message_abort(report->spool, id);
+        spool_message_abort(report->spool, mail->id);
         return error;
     }
-    return spool_message_commit(report->spool, id, fd, &message, to, people->to_count,
+    return spool_message_commit(report->spool, mail->id, fd, &message, to, people->to_count,
                                 clock_wall_ms());
+}
+
+/* A buffer as a file in memory, to be read from its beginning. */
+static int memory_file(const struct buffer *buffer)
+{
+    int fd = memfd_create("faxpost-report", MFD_CLOEXEC);
+    int error = buffer->error;
+
+    if (fd < 0)
+        return error_from_errno(errno);
+    if (error == 0)
+        error = file_write_all(fd, buffer->data, buffer->length);
+    if (error == 0 && lseek(fd, 0, SEEK_SET) < 0)
+        error = ERROR_IO;
+    if (error < 0)
+        close(fd);
+    return error < 0 ? error : fd;
+}
+
+static int send_past_spool(struct report *report, const struct tables *tables)
+{
+    struct mail mail;
+    int64_t bytes;
+    int error;
+    int fd;
+
+    if (report->hooks.send == NULL)
+        return ERROR_UNSUPPORTED;
+    fax_id_new(mail.id, clock_wall_ms());
+    make_mail(&mail, &report->going, tables);
+    bytes = (int64_t)mail.text.length;
+    fd = memory_file(&mail.text);
+    buffer_free(&mail.text);
+    if (fd < 0)
+        return fd;
+    error = report->hooks.send(report->hooks.user, tables, fd, bytes);
+    close(fd);
+    return error;
 }
 
 static int send_mail(struct report *report, const struct tables *tables)
 {
-    char id[FAX_ID_MAX];
-    int fd = spool_message_begin(report->spool, id);
+    struct mail mail;
+    int fd = spool_message_begin(report->spool, mail.id);
     int error = fd;
 
     if (fd >= 0) {
-        error = write_mail(report, tables, id, fd);
+        error = store_mail(report, tables, &mail, fd);
         close(fd);
     }
-    if (error < 0) {
-        log_error("report to the operator cannot be stored, it is tried again reports=%d: %s",
-                  report->going.count, error_text(error));
-        return error;
+    if (error == 0) {
+        log_info("report to the operator report=%s count=%d", mail.id, report->going.count);
+        report->hooks.kick(report->hooks.user);
+        return 0;
     }
-    log_info("report to the operator report=%s count=%d", id, report->going.count);
-    report->kick(report->user);
-    return 0;
+    if (send_past_spool(report, tables) == 0)
+        return 0;
+    log_error("report to the operator can neither be stored nor sent, it is tried again "
+              "reports=%d: %s",
+              report->going.count, error_text(error));
+    return error;
 }
 
 /* ---- the command ------------------------------------------------------------------------------
  */
 
-/* The text as a file in memory: no pipe can fill up. */
+/* No pipe can fill up. */
 static int body_file(const struct bundle *bundle)
 {
     struct buffer body;
-    int fd = memfd_create("faxpost-report", MFD_CLOEXEC);
-    int error;
+    int fd;
 
-    if (fd < 0)
-        return error_from_errno(errno);
     buffer_init(&body, BODY_MAX);
     write_body(&body, bundle, "\n");
-    error = body.error;
-    if (error == 0)
-        error = file_write_all(fd, body.data, body.length);
-    if (error == 0 && lseek(fd, 0, SEEK_SET) < 0)
-        error = ERROR_IO;
+    fd = memory_file(&body);
     buffer_free(&body);
-    if (error < 0)
-        close(fd);
-    return error < 0 ? error : fd;
+    return fd;
 }
 
 /* No shell, no word from outside, a group and signals of its own. */
@@ -304,7 +342,7 @@ static void run_command(const struct report *report, const struct tables *tables
 /* ---- the thread -------------------------------------------------------------------------------
  */
 
-/* The spool did not take it: back to the others, the oldest first as far as there is room. */
+/* It could not be sent: back to the others, the oldest first as far as there is room. */
 static void put_back(struct report *report)
 {
     struct bundle *pending = &report->pending;
@@ -341,7 +379,7 @@ static int64_t wait_ms(const struct report *report, int64_t last_ms, int64_t eve
     return due_ms - now_ms < REST_MS ? due_ms - now_ms : REST_MS;
 }
 
-/* False: the spool did not take it. */
+/* False: it is to be tried again. */
 static bool tell(struct report *report, const struct tables *tables, bool repeat)
 {
     if (!repeat && tables->alarm_command[0] != '\0')
@@ -361,7 +399,7 @@ static void *run(void *arg)
     bool ended = false;
 
     while (!ended) {
-        struct tables *tables = report->tables(report->user);
+        struct tables *tables = report->hooks.tables(report->hooks.user);
         int64_t left_ms;
 
         pthread_mutex_lock(&report->lock);
@@ -384,8 +422,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-int report_start(struct report **out, struct spool *spool, struct tables *(*tables)(void *user),
-                 void (*kick)(void *user), void *user)
+int report_start(struct report **out, struct spool *spool, const struct report_hooks *hooks)
 {
     struct report *report = calloc(1, sizeof *report);
     int error;
@@ -393,9 +430,7 @@ int report_start(struct report **out, struct spool *spool, struct tables *(*tabl
     if (report == NULL)
         return ERROR_MEMORY;
     report->spool = spool;
-    report->tables = tables;
-    report->kick = kick;
-    report->user = user;
+    report->hooks = *hooks;
     pthread_mutex_init(&report->lock, NULL);
     thread_condition_init(&report->changed);
     error = thread_start(&report->thread, "report", run, report);

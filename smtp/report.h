@@ -15,10 +15,17 @@ enum { REPORT_ENTRIES_MAX = 100, REPORT_TEXT_MAX = 1000 };
 
 struct report;
 
-/* Starts the thread. tables(user) gives the settings in force, for tables_leave(); kick(user) is
- * called when a report was put into the spool. */
-int report_start(struct report **out, struct spool *spool, struct tables *(*tables)(void *user),
-                 void (*kick)(void *user), void *user);
+/* All get user, on the report's thread. */
+struct report_hooks {
+    void *user;
+    struct tables *(*tables)(void *user); /* the settings in force, for tables_leave() */
+    void (*kick)(void *user);             /* a report was put into the spool */
+    /* Sends at once a message that the spool does not take. 0 or a negative error. */
+    int (*send)(void *user, const struct tables *tables, int message_fd, int64_t message_bytes);
+};
+
+/* Starts the thread. hooks are copied. */
+int report_start(struct report **out, struct spool *spool, const struct report_hooks *hooks);
 
 /* One thing that happened, in one line of at most REPORT_TEXT_MAX, and what to do about it; words
  * from outside may stand in both, they are made printable. The same again is counted. report NULL

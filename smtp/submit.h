@@ -33,6 +33,7 @@ struct submit_result;
 
 struct submit_request {
     const char *message_path; /* lines end in CRLF; sent as it is */
+    int message_fd;           /* the same where message_path is NULL; stays the caller's */
     int64_t message_bytes;    /* what the file must have; 0: unknown */
     const char *envelope_from;
     const char *hello; /* for EHLO */

@@ -49,7 +49,10 @@ static int open_message(struct transmission *transmission)
     const struct submit_request *request = transmission->request;
     struct stat st;
 
-    transmission->message_fd = open(request->message_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    transmission->message_fd =
+        request->message_path != NULL
+            ? open(request->message_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+            : fcntl(request->message_fd, F_DUPFD_CLOEXEC, 0); /* it is read by pread() alone */
     if (transmission->message_fd < 0)
         return error_from_errno(errno);
     if (fstat(transmission->message_fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)

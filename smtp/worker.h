@@ -18,6 +18,7 @@
 #include "smtp/report.h"
 #include "smtp/resolve.h"
 #include "smtp/tables.h"
+#include "smtp/trouble.h"
 #include "spool/spool.h"
 
 enum { ENGINE_COMEBACKS = 8, ENGINE_ALARM_MAX = 200, ENGINE_ALARMS_SAID = 64 };
@@ -36,6 +37,7 @@ struct engine {
     int stop_fd;           /* readable once connecting is to be given up */
     int wake_fd;           /* wakes the dispatcher */
     struct report *report; /* NULL: the log alone tells */
+    struct troubles *troubles;
     /* The pool's queue. take: a job that has not begun or wants this server, with its mates, for a
      * connection that is open; NULL: none, or the daemon drains. put: a job of ours goes back, and
      * is somebody else's from then on. room: a server may have room for parked ones. */

@@ -194,6 +194,8 @@ static json_t *json_alarms(const struct dispatch_status *status)
                  (long long)status->free_bytes >> 20);
         json_array_append_new(alarms, json_text(text));
     }
+    for (int i = 0; i < status->trouble_count; i++)
+        json_array_append_new(alarms, json_text(status->trouble[i]));
     return alarms;
 }
 

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -41,9 +42,43 @@ static void status_get(void *user, struct dispatch_status *out)
     dispatch_status(self.dispatch, out);
 }
 
+/* "trouble" TAB name TAB state TAB words: words of the line with this name, or NULL. */
+static const char *trouble_in(char words[ROLE_TEXT_MAX], const char *text, const char *name)
+{
+    char head[64];
+    const char *at;
+    size_t length = (size_t)snprintf(head, sizeof head, "trouble\t%s\t", name);
+
+    for (at = text; at != NULL; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        if (strncmp(at, head, length) != 0)
+            continue;
+        at = strchr(at + length, '\t');
+        if (at == NULL)
+            return NULL;
+        snprintf(words, ROLE_TEXT_MAX, "%.*s", (int)strcspn(at + 1, "\t\n"), at + 1);
+        return words;
+    }
+    return NULL;
+}
+
+/* What receive says of its storage becomes a report. While it is down nothing is known anew. */
+static void troubles_take(const char *text)
+{
+    static const char *const names[] = {"calls", "pages"}; /* fax/storage.c */
+    char words[ROLE_TEXT_MAX];
+
+    for (size_t i = 0; text[0] != '\0' && i < sizeof names / sizeof names[0]; i++)
+        dispatch_trouble(self.dispatch, names[i], trouble_in(words, text, names[i]),
+                         "make room where the state folder lies, or look at its disk; it is tried "
+                         "again by itself");
+}
+
 static void notes(enum role role, const char *text)
 {
     snprintf(self.notes[role], sizeof self.notes[role], "%s", text);
+    if (role == ROLE_RECEIVE)
+        troubles_take(text);
 }
 
 static const char *notes_get(void *user, int role)
