@@ -3,10 +3,9 @@
 accounts are built in, so it lives in a mount namespace of its own, where they are ours."""
 
 import os
-import signal
-import socket
 import subprocess
-import time
+
+from mailserver import MailServer
 
 CONF = """\
 listen on 127.0.0.1 port {port}
@@ -37,15 +36,14 @@ def available():
         ["unshare", "-m", "true"], capture_output=True).returncode == 0
 
 
-class OpenSmtpd:
+class OpenSmtpd(MailServer):
     """opensmtpd = OpenSmtpd(folder, port, next_port); .start(); ... .stop()"""
 
     def __init__(self, folder, port, next_port):
-        self.folder, self.port = folder, port
-        self.process = None
+        super().__init__(folder, port)
         for name in ("", "spool", "lib", "lib/opensmtpd", "lib/opensmtpd/empty", "run"):
-            os.mkdir(os.path.join(folder, name), 0o755)
-        os.mkdir(os.path.join(folder, "spool/smtpd"), 0o711)
+            os.mkdir(self.path(name), 0o755)
+        os.mkdir(self.path("spool/smtpd"), 0o711)
         self._write("smtpd.conf", CONF.format(port=port, next=next_port))
         with open("/etc/passwd") as passwd, open("/etc/group") as group:
             self._write("passwd", passwd.read() + "".join(
@@ -54,44 +52,13 @@ class OpenSmtpd:
             self._write("group", group.read() + "opensmtpd:x:64001:\nopensmtpq:x:64002:\n")
 
     def _write(self, name, text):
-        path = os.path.join(self.folder, name)
-        with open(path, "w") as file:
+        with open(self.path(name), "w") as file:
             file.write(text)
-        os.chmod(path, 0o644)
+        os.chmod(self.path(name), 0o644)
 
-    def start(self):
+    def command(self):
         root = find_root()
         libraries = [os.path.join(root, "usr/lib", name) for name in os.listdir(root + "/usr/lib")
                      ] if os.path.isdir(root + "/usr/lib") else []
-        environment = dict(os.environ, LD_LIBRARY_PATH=":".join(libraries))
-        self.process = subprocess.Popen(
-            ["unshare", "-m", "sh", "-c", ENTER, "sh", self.folder, root], env=environment,
-            stdin=subprocess.DEVNULL, stdout=open(os.path.join(self.folder, "log"), "w"),
-            stderr=subprocess.STDOUT, start_new_session=True)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 2) as client:
-                    client.settimeout(10)
-                    if client.recv(200).startswith(b"220"):
-                        client.sendall(b"QUIT\r\n")
-                        return self
-            except OSError:
-                time.sleep(0.1)
-        raise AssertionError("OpenSMTPD did not start: " + self.read_log())
-
-    def read_log(self):
-        with open(os.path.join(self.folder, "log"), errors="replace") as file:
-            return file.read()
-
-    def stop(self):
-        if self.process is None:
-            return
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
-        self.process = None
+        return ["unshare", "-m", "sh", "-c", ENTER, "sh", self.folder, root], dict(
+            os.environ, LD_LIBRARY_PATH=":".join(libraries))

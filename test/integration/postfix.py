@@ -10,11 +10,11 @@ import glob
 import grp
 import os
 import pwd
-import signal
 import socket
 import subprocess
 import threading
-import time
+
+from mailserver import MailServer
 
 OWNER, GROUP = "news", "uucp"  # accounts that every Debian has; nothing else here uses them
 
@@ -136,48 +136,47 @@ class AuthServer(threading.Thread):
                      f"FAIL\t{number}\tuser={self.user}\n")
 
 
-class Postfix:
+class Postfix(MailServer):
     """postfix = Postfix(folder, port); postfix.start(); ... postfix.mails(); postfix.stop()
 
     auth: (user, password) makes AUTH a condition; tls: an Authority offers STARTTLS."""
 
+    logs = ["output", "log"]
+
     def __init__(self, folder, port, tls=None, auth=None, settings=None):
-        self.folder, self.port, self.tls, self.auth = folder, port, tls, auth
+        super().__init__(folder, port)
+        self.tls, self.auth = tls, auth
         self.settings = settings or {}
         self.root = find_root()
-        self.process = None
         self.log = os.path.join(folder, "log")
         self._make_folders()
         self._write_settings()
-
-    def _path(self, name):
-        return os.path.join(self.folder, name)
 
     def _make_folders(self):
         uid, gid = pwd.getpwnam(OWNER).pw_uid, grp.getgrnam(GROUP).gr_gid
         os.makedirs(self.folder)
         for name in ["config", "data", "mail", "queue", "queue/pid"]:
-            os.mkdir(self._path(name), 0o755)
-        os.chown(self._path("data"), uid, -1)
-        os.chown(self._path("mail"), 65534, -1)
+            os.mkdir(self.path(name), 0o755)
+        os.chown(self.path("data"), uid, -1)
+        os.chown(self.path("mail"), 65534, -1)
         for name in QUEUES:
-            os.mkdir(self._path("queue/" + name), 0o700)
-            os.chown(self._path("queue/" + name), uid, 0)
+            os.mkdir(self.path("queue/" + name), 0o700)
+            os.chown(self.path("queue/" + name), uid, 0)
         for name, mode in (("maildrop", 0o1730), ("public", 0o2710)):
-            os.mkdir(self._path("queue/" + name))
-            os.chown(self._path("queue/" + name), uid, gid)
-            os.chmod(self._path("queue/" + name), mode)
+            os.mkdir(self.path("queue/" + name))
+            os.chown(self.path("queue/" + name), uid, gid)
+            os.chmod(self.path("queue/" + name), mode)
 
     def _write_settings(self):
         lib = self.root + "/usr/lib/postfix"
         settings = {
             "compatibility_level": "3.6",
-            "queue_directory": self._path("queue"),
-            "data_directory": self._path("data"),
+            "queue_directory": self.path("queue"),
+            "data_directory": self.path("data"),
             "command_directory": self.root + "/usr/sbin",
             "daemon_directory": lib + "/sbin",
             "shlib_directory": lib,
-            "meta_directory": self._path("config"),
+            "meta_directory": self.path("config"),
             "mail_owner": OWNER,
             "setgid_group": GROUP,
             "import_environment": "MAIL_CONFIG LANG=C POSTLOG_SERVICE POSTLOG_HOSTNAME "
@@ -194,7 +193,7 @@ class Postfix:
             "alias_database": "",
             "local_recipient_maps": "",
             "virtual_mailbox_domains": "example.com",
-            "virtual_mailbox_base": self._path("mail"),
+            "virtual_mailbox_base": self.path("mail"),
             "virtual_mailbox_maps": "static:all/",
             "virtual_minimum_uid": "100",
             "virtual_uid_maps": "static:65534",
@@ -212,66 +211,32 @@ class Postfix:
                              "smtpd_tls_loglevel": "1"})
         if self.auth is not None:
             settings.update({"smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "dovecot",
-                             "smtpd_sasl_path": self._path("auth"),
+                             "smtpd_sasl_path": self.path("auth"),
                              "smtpd_tls_auth_only": "yes" if self.tls else "no"})
         settings.update(self.settings)
-        with open(self._path("config/main.cf"), "w") as file:
+        with open(self.path("config/main.cf"), "w") as file:
             file.writelines(f"{key} = {value}\n" for key, value in settings.items())
-        with open(self._path("config/master.cf"), "w") as file:
+        with open(self.path("config/master.cf"), "w") as file:
             file.write(MASTER_CF.format(port=self.port, lines=SERVICES))
 
     def start(self):
         if self.auth is not None:
-            self.auth_server = AuthServer(self._path("auth"), *self.auth)
+            self.auth_server = AuthServer(self.path("auth"), *self.auth)
+        return super().start()
+
+    def command(self):
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
         # So that the runner finds what a test left behind.
-        for name in ("FAXPOST_TEST_ID",):
-            if name in os.environ:
-                environment[name] = os.environ[name]
+        if "FAXPOST_TEST_ID" in os.environ:
+            environment["FAXPOST_TEST_ID"] = os.environ["FAXPOST_TEST_ID"]
         if self.root:
             environment["LD_LIBRARY_PATH"] = ":".join(
                 [self.root + "/usr/lib/postfix"] + glob.glob(self.root + "/usr/lib/*-linux-gnu*") +
                 glob.glob(self.root + "/lib/*-linux-gnu*"))
-        self.process = subprocess.Popen(
-            [self.root + "/usr/lib/postfix/sbin/master", "-c", self._path("config"), "-d"],
-            env=environment, stdin=subprocess.DEVNULL, stdout=open(self._path("stdout"), "w"),
-            stderr=subprocess.STDOUT, start_new_session=True)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 2) as client:
-                    client.settimeout(10)
-                    if client.recv(200).startswith(b"220"):
-                        client.sendall(b"QUIT\r\n")
-                        return self
-            except OSError:
-                pass
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.1)
-        raise AssertionError("Postfix did not start: " + self.read_log())
-
-    def read_log(self):
-        text = ""
-        for path in (self._path("stdout"), self.log):
-            if os.path.exists(path):
-                with open(path, errors="replace") as file:
-                    text += file.read()
-        return text
+        return [self.root + "/usr/lib/postfix/sbin/master", "-c", self.path("config"),
+                "-d"], environment
 
     def mails(self):
         """All mails that arrived, oldest first, as octets; Delivered-To says for whom."""
-        paths = glob.glob(os.path.join(self._path("mail"), "all/new/*"))
+        paths = glob.glob(os.path.join(self.path("mail"), "all/new/*"))
         return [open(path, "rb").read() for path in sorted(paths, key=os.path.getmtime)]
-
-    def stop(self):
-        if self.process is None:
-            return
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
-        self.process = None
