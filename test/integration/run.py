@@ -4,10 +4,11 @@
 
 Every test_* function of test_*.py runs in a process and a folder of its own, several at once, since
 they mostly wait; @alone ones run one after the other at the end. NAME is part of a test's name.
-BUILD_DIR says where the programs are. Folders of failed tests are kept. The last line is
-"N passed, N failed"."""
+BUILD_DIR says where the programs are. Runs with the same TEST_LOCK, a file, respect each other's
+@alone tests. Folders of failed tests are kept. The last line is "N passed, N failed"."""
 
 import argparse
+import fcntl
 import glob
 import importlib
 import os
@@ -27,10 +28,10 @@ sys.dont_write_bytecode = True
 import harness  # noqa: E402
 
 
-def discover():
-    """All test functions, in the order of files and lines."""
+def discover(noun="*"):
+    """All test functions, or those of one file, in the order of files and lines."""
     tests = []
-    for path in sorted(glob.glob(os.path.join(HERE, "test_*.py"))):
+    for path in sorted(glob.glob(os.path.join(HERE, f"test_{noun}.py"))):
         module = importlib.import_module(os.path.basename(path)[:-3])
         functions = [f for n, f in vars(module).items() if n.startswith("test_") and callable(f)]
         tests += sorted(functions, key=lambda f: f.__code__.co_firstlineno)
@@ -43,7 +44,7 @@ def name_of(test):
 
 def run_one(name, folder):
     """The body of a child: one test, its outcome as the exit code."""
-    test = next(t for t in discover() if name_of(t) == name)
+    test = next(t for t in discover(name.partition(":")[0]) if name_of(t) == name)
     box = harness.Box(folder)
     try:
         test(box)
@@ -123,6 +124,19 @@ class Child:
         return left
 
 
+class Lock:
+    """Held together by the runs that go on beside each other, by one of them for tests alone."""
+
+    def __init__(self):
+        path = os.environ.get("TEST_LOCK")
+        self.file = open(path, "w") if path else None
+        self.take(fcntl.LOCK_SH)
+
+    def take(self, kind):
+        if self.file:
+            fcntl.flock(self.file, kind)
+
+
 def run_all(tests, jobs, top):
     """Gives the counts of outcomes. Calls are live, and a shared machine may stand still in the
     middle of one: a test that fails is shown as AGAIN and has one more try, alone. What a
@@ -133,10 +147,13 @@ def run_all(tests, jobs, top):
     alone = [t for t in tests if harness.attribute(t, "alone", False)]
     running = []
     tried = set()
+    lock = Lock()
+    signal.signal(signal.SIGTERM, lambda *_: give_up(running))
     while waiting or alone or running:
         while waiting and len(running) < jobs:
             running.append(Child(waiting.pop(0), top))
         if not waiting and not running and alone:
+            lock.take(fcntl.LOCK_EX)
             running.append(Child(alone.pop(0), top))
         for child in running[:]:
             outcome = child.poll()
@@ -153,6 +170,13 @@ def run_all(tests, jobs, top):
             counts[outcome[0]] += 1
         time.sleep(0.05)
     return counts
+
+
+def give_up(running):
+    """What a signal does: nothing is left running."""
+    for child in running:
+        child.clean_up()
+    sys.exit("ended by a signal")
 
 
 def report(child, outcome, text):
