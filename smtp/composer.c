@@ -88,7 +88,8 @@ static void note_failure(struct composer *composer, const struct tables *tables,
               plain ? "yes" : "no", fax->compose_failures + counts, error_text(error),
               LOG_ESCAPED(why));
     if (!counts)
-        trouble_begin(composer->engine->troubles, "compose", "look at the disk of the state folder",
+        trouble_begin(composer->engine->troubles, "compose",
+                      error == ERROR_FULL ? "look at the disk of the state folder" : "",
                       "faxes wait, no mail can be made of them now: %s: %.100s", error_text(error),
                       why);
     else if (plain)
