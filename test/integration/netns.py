@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A network of the test's own: a namespace with nothing but loopback, a packet filter in it, and a
-resolver that never answers. Needs root and a kernel that permits it; else the test is skipped."""
+"""What a test has to itself, by a namespace of its own: mounts; a network with nothing but loopback,
+a packet filter in it, and a resolver that never answers. Needs root and a kernel that permits it; else
+the test is skipped."""
 
 import ctypes
 import fcntl
@@ -16,18 +17,29 @@ CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 
 
+def own_mounts(more=0, what="a namespace for mounts"):
+    """What is mounted from here on is there for this process, which runs one test, and all that it
+    starts; it is gone with them. more: further namespaces."""
+    if os.geteuid() != 0:
+        raise Skip(f"{what} needs root")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS | more) != 0:
+        raise Skip(f"{what} cannot be had here: {os.strerror(ctypes.get_errno())}")
+    mount("--make-rprivate", "/")
+
+
+def mount(*arguments):
+    """mount(8), which may not be permitted here."""
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Skip(f"mount {' '.join(arguments)}: {done.stderr.strip()}")
+
+
 def enter():
     """From here on this process, which runs one test, and all that it starts are alone."""
-    if os.geteuid() != 0:
-        raise Skip("a network namespace needs root")
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
-        raise Skip(f"no network namespace here: {os.strerror(ctypes.get_errno())}")
+    own_mounts(CLONE_NEWNET, "a network namespace")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as anything:  # netdevice(7)
         fcntl.ioctl(anything, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
-    done = subprocess.run(["mount", "--make-rprivate", "/"], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Skip(f"no network namespace here: mount: {done.stderr.strip()}")
 
 
 class Firewall:
@@ -65,8 +77,5 @@ def silent_resolver(box):
     box.closers.append(server.close)
     conf = box.write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:5 attempts:3\n")
     os.chmod(conf, 0o644)
-    done = subprocess.run(["mount", "--bind", conf, os.path.realpath("/etc/resolv.conf")],
-                          capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Skip(f"resolv.conf cannot be another here: {done.stderr.strip()}")
+    mount("--bind", conf, os.path.realpath("/etc/resolv.conf"))
     return server

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
 """The disk of the state folder fails while faxes come in and go out: doc/FAULTS.md. The faults come
-from test/powerloss/disk_shim.so, which stands before the C library of faxpostd; a full disk also
-from a small file system in memory."""
+from test/powerloss/disk_shim.so, which stands before the C library of faxpostd, and from real file
+systems of the test's own: one that is full, one with a quota, one that is made read-only, one that the
+kernel gives up."""
 
-import ctypes
+import errno
 import os
+import pwd
+import shutil
 import subprocess
 
 import folder
+import netns
 from fake import Fake
 from harness import BUILD, Gateway, Skip, run, timeout, wait_for
 
@@ -224,34 +228,106 @@ def test_database_fails_while_delivering(box):
     assert len(fake.taken) == 1 or any("uncertain" in row["result"] for row in log), log
 
 
-# ---- a real full disk ------------------------------------------------------------------------------
+# ---- the operator is told --------------------------------------------------------------------------
 
 
-class SmallGateway(Gateway):
+TOLD = {"report": {"mail": "yes", "every": "1s"}, "mail": {"mailbox": "no"}}
+
+
+def wait_report(fake, *words, seconds=30):
+    """A mail to the operator with all these words."""
+    def look():
+        texts = [octets.decode() for octets, _ in list(fake.taken)]
+        return next((text for text in texts if all(word in text for word in words)), None)
+    return wait_for(f"a report: {words}", look, seconds)
+
+
+def wait_faxes(fake, count, seconds=60):
+    """So many faxes have been sent, and no more."""
+    def faxes():
+        return sum(b"X-Faxpost-Fax-ID" in octets for octets, _ in list(fake.taken))
+    wait_for(f"{count} faxes are sent", lambda: faxes() >= count, seconds)
+    assert faxes() == count, f"{faxes()} faxes"
+
+
+def alarms(gateway):
+    return gateway.faxpost("status")["alarms"]
+
+
+def test_operator_is_told(box):
+    """Of pages that are not stored: by mail and in `faxpost status`; then, by itself, that it works."""
+    fake = Fake(box)
+    disk, gateway = start(box, TOLD, servers={"server one": fake.entry(1)})
+    disk.fail("write ENOSPC incoming/*/.page-*", "open ENOSPC incoming/.probe")
+    assert not fax(box, gateway)["ok"]
+    text = wait_report(fake, "pages of faxes cannot be stored", "no space left")
+    assert "To do: make room" in text, text
+    assert any("pages of faxes" in alarm for alarm in alarms(gateway)), alarms(gateway)
+    assert "ALARM: pages of faxes" in gateway.faxpost("status", json_=False)
+    disk.mend()
+    wait_report(fake, "over after", "pages of faxes")
+    assert not alarms(gateway), alarms(gateway)
+
+
+def test_report_without_a_disk(box):
+    """Nothing can be written at all: calls are refused, and the operator hears of it all the same."""
+    fake = Fake(box)
+    disk, gateway = start(box, TOLD, servers={"server one": fake.entry(1)})
+    disk.fail("all EROFS *")
+    assert not fax(box, gateway)["ok"]
+    wait_report(fake, "calls are refused", "not permitted")
+    wait_log(gateway, "report sent past the spool")
+    disk.mend()
+    wait_report(fake, "over after", "calls are refused")
+    assert fax(box, gateway, "next.tif")["ok"]
+    wait_faxes(fake, 1)
+
+
+# ---- real file systems -----------------------------------------------------------------------------
+
+
+class OwnDiskGateway(Gateway):
     """With its state folder on a file system of its own."""
     @property
     def state(self):
         return self.box.path("disk", "state")
 
 
-def small_disk(box, megabytes):
-    if os.geteuid() != 0:
-        raise Skip("a file system of its own needs root")
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(0x00020000) != 0:  # CLONE_NEWNS: this test's process and all that it starts
-        raise Skip(f"no namespace here: {os.strerror(ctypes.get_errno())}")
+def own_disk(box, *arguments):
+    """What mount(8) makes of the arguments is at "disk", and in it a folder for the state."""
+    netns.own_mounts()
     os.mkdir(box.path("disk"))
-    for command in (["mount", "--make-rprivate", "/"],
-                    ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "none",
-                     box.path("disk")]):
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise Skip(f"no file system of its own here: {done.stderr.strip()}")
-    os.mkdir(box.path("disk", "state"))
-    if os.geteuid() == 0:
-        import pwd
-        nobody = pwd.getpwnam("nobody")
-        os.chown(box.path("disk", "state"), nobody.pw_uid, nobody.pw_gid)
+    netns.mount(*arguments, box.path("disk"))
+    os.chmod(box.path("disk"), 0o755)
+
+
+def give_away(*folders):
+    """To the account of the roles."""
+    nobody = pwd.getpwnam("nobody")
+    for path in folders:
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+
+
+def image(box, megabytes, *command):
+    """A file with a file system that this command makes in it; its loop device goes with its mount."""
+    if os.geteuid() != 0:
+        raise Skip("loop devices need root")
+    if shutil.which(command[0]) is None:
+        raise Skip(f"no {command[0]} here")
+    path = box.write("image", "")
+    os.truncate(path, megabytes << 20)
+    run([*command, path])
+    return path
+
+
+def start_there(box, settings=None, **more):
+    sections = {"gateway": {"state_dir": box.path("disk", "state")}, "spool": {"min_free": "0"},
+                "retry": {"wait": "2s", "wait_max": "2s"}}
+    for section, keys in (settings or {}).items():
+        sections.setdefault(section, {}).update(keys)
+    gateway = OwnDiskGateway(box, settings=sections, **more)
+    box.closers.append(gateway.stop)
+    return gateway.start()
 
 
 def fill(box, leave):
@@ -269,12 +345,10 @@ def make_room(box):
 @timeout(180)
 def test_disk_fills_up(box):
     """With nothing left no page is confirmed; with room again all goes on by itself."""
-    small_disk(box, 8)
-    gateway = SmallGateway(box, settings={
-        "gateway": {"state_dir": box.path("disk", "state")}, "spool": {"min_free": "0"},
-        "retry": {"wait": "2s", "wait_max": "2s"}})
-    box.closers.append(gateway.stop)
-    gateway.start()
+    own_disk(box, "-t", "tmpfs", "-o", "size=8m", "none")
+    os.mkdir(box.path("disk", "state"))
+    give_away(box.path("disk", "state"))
+    gateway = start_there(box)
     check_goes_on(box, gateway, 1)
     confirmed = 1
     for leave in (0, 12288, 40960, 81920):
@@ -287,6 +361,85 @@ def test_disk_fills_up(box):
         gateway.wait_idle(60)
     gateway.mails(confirmed, seconds=90)  # of one page each
     check_goes_on(box, gateway, confirmed + 1)
+
+
+def remount(box, how):
+    netns.mount("-o", f"remount,bind,{how}", box.path("disk", "state", "incoming"))
+
+
+@timeout(180)
+def test_read_only(box):
+    """Where calls are stored is made read-only, and writable again: busy, a report, and it goes on.
+    (All of a file system with an open database cannot be remounted: the kernel says busy.)"""
+    own_disk(box, "-t", "tmpfs", "-o", "size=64m", "none")
+    os.mkdir(box.path("disk", "state"))
+    incoming = box.path("disk", "state", "incoming")
+    os.mkdir(incoming, 0o700)
+    give_away(box.path("disk", "state"), incoming)
+    netns.mount("--bind", incoming, incoming)
+    fake = Fake(box)
+    gateway = start_there(box, TOLD, servers={"server one": fake.entry(1)})
+    remount(box, "ro")
+    assert not fax(box, gateway)["ok"]
+    wait_report(fake, "calls are refused", "not permitted")
+    remount(box, "rw")
+    wait_report(fake, "over after", "calls are refused")
+    assert fax(box, gateway, "next.tif")["ok"]
+    wait_faxes(fake, 1)
+
+
+@timeout(180)
+def test_quota(box):
+    """A real quota, of btrfs, since Debian's tools for others are more: statvfs() shows room, and
+    writing fails."""
+    own_disk(box, "-o", "loop", image(box, 128, "mkfs.btrfs", "-q", "-M"))
+    state, filler = box.path("disk", "state"), box.path("disk", "state", "filler")
+    run(["btrfs", "subvolume", "create", state])
+    give_away(state)
+    run(["btrfs", "quota", "enable", box.path("disk")])
+    run(["btrfs", "qgroup", "limit", "8M", state])
+    fake = Fake(box)
+    gateway = start_there(box, TOLD, servers={"server one": fake.entry(1)})
+    try:
+        with open(filler, "wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+                os.fsync(file.fileno())
+    except OSError as error:
+        assert error.errno == errno.EDQUOT, error
+    result = fax(box, gateway)
+    assert not result["ok"] and result["pages_confirmed"] == 0, result
+    wait_report(fake, "no space left")
+    os.unlink(filler)
+    os.sync()
+    wait_report(fake, "over after")
+    assert fax(box, gateway, "next.tif")["ok"]
+    wait_faxes(fake, 1)
+
+
+@timeout(180)
+def test_file_system_gives_up(box):
+    """The kernel finds an error in ext4 and takes no more writes: nothing is confirmed any more, the
+    operator is told from memory; what was confirmed before is sent after a repair."""
+    own_disk(box, "-o", "loop", image(box, 32, "mkfs.ext4", "-q"))
+    os.mkdir(box.path("disk", "state"))
+    give_away(box.path("disk", "state"))
+    fake = Fake(box)
+    fake.fail({"mail": "451 4.3.0 later"})
+    gateway = start_there(box, TOLD, servers={"server one": fake.entry(1)})
+    assert fax(box, gateway)["ok"]
+    wait_log(gateway, "transmission failed")
+    netns.mount("-o", "remount,abort", box.path("disk"))
+    assert not fax(box, gateway, "lost.tif")["pages_confirmed"]
+    fake.well()
+    wait_report(fake, "calls are refused", seconds=90)
+    gateway.stop()
+    run(["umount", box.path("disk")])
+    repair = subprocess.run(["e2fsck", "-p", box.path("image")], capture_output=True, text=True)
+    assert repair.returncode <= 1, repair.stdout  # 1: mended
+    netns.mount("-o", "loop", box.path("image"), box.path("disk"))
+    gateway.start()
+    wait_faxes(fake, 1)
 
 
 # ---- the power is cut ------------------------------------------------------------------------------
