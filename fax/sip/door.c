@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * door.c - accept(), recv() and recvfrom() as the SIP library finds them.
+ * door.c - accept(), recv() and recvfrom() as the SIP library finds them, and what comes in
+ * datagrams.
  *
  * A socket is known again by its number and its inode: the library closes what it likes without a
  * word, and the number then belongs to another.
@@ -18,24 +19,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/thread.h"
+#include "fax/sip/door_internal.h"
 #include "fax/sip/framing.h"
 
 enum {
-    ADDRESSES_MAX = 1024,
     DROPS_MOST = 32,        /* datagrams dropped before the library's loop goes on */
     QUEUE_OCTETS = 1 << 20, /* wished for: what waits in a SIP socket while we are busy */
-    BUSY_MS = 5000,         /* a connection heard within this time is in use */
-    EMPTY_LINES_MOST = 4,   /* CR LF CR LF: each is answered */
-};
-
-enum turned {
-    TURNED_NO_SIP,
-    TURNED_SOURCE_FULL,
-    TURNED_FULL,
-    TURNED_SILENT,
-    TURNED_UNFINISHED,
-    TURNED_PUSHED_OUT,
-    TURNED_COUNT,
 };
 
 static const char *const turned_words[TURNED_COUNT] = {
@@ -45,38 +34,6 @@ static const char *const turned_words[TURNED_COUNT] = {
     [TURNED_SILENT] = "connections ended that brought no message",
     [TURNED_UNFINISHED] = "connections ended in the middle of a message",
     [TURNED_PUSHED_OUT] = "idle connections ended, others come: [limits] connections",
-};
-
-enum kind { SOCKET_OTHER, SOCKET_DATAGRAMS, SOCKET_STREAM };
-
-struct slot {
-    ino_t inode; /* 0: nothing known */
-    enum kind kind;
-
-    /* Of a stream. */
-    struct net_address source;
-    bool has_spoken, is_ended;
-    int64_t since_ms; /* accepted, or the last whole message */
-    int64_t begun_ms; /* of the message that is not whole yet */
-    uint8_t *held;    /* its octets so far; owned */
-    size_t held_length;
-};
-
-struct turned_count {
-    uint64_t count;
-    struct net_address source;
-    int64_t told_ms;
-};
-
-struct door {
-    struct door_handlers handlers;
-    struct door_limits limits;
-    struct net_address addresses[ADDRESSES_MAX];
-    int address_count;
-    struct slot *slots; /* by descriptor */
-    int slot_count;
-    int reserve; /* a descriptor to accept with when there is none left; -1: none */
-    struct turned_count turned[TURNED_COUNT];
 };
 
 static _Thread_local struct door *here;
@@ -96,7 +53,7 @@ static void tell(struct door *door, enum turned what, int64_t now_ms)
     door->handlers.turned_away(door->handlers.user, &event);
 }
 
-static void turn_away(struct door *door, enum turned what, const struct net_address *source)
+void door_turn_away(struct door *door, enum turned what, const struct net_address *source)
 {
     struct turned_count *turned = &door->turned[what];
 
@@ -108,20 +65,20 @@ static void turn_away(struct door *door, enum turned what, const struct net_addr
 /* ---- sockets -----------------------------------------------------------------------------------
  */
 
-static ino_t inode_of(int fd)
+ino_t socket_inode(int fd)
 {
     struct stat about;
 
     return fstat(fd, &about) == 0 ? about.st_ino : 0;
 }
 
-static void slot_clear(struct slot *slot)
+void slot_clear(struct slot *slot)
 {
     free(slot->held);
     *slot = (struct slot){.inode = 0};
 }
 
-static int slots_grow(struct door *door, int fd)
+int slots_grow(struct door *door, int fd)
 {
     int count = (fd + 64) & ~63;
     struct slot *more;
@@ -155,7 +112,7 @@ static bool is_sip_datagrams(const struct door *door, int fd)
 /* NULL: no memory, or no such descriptor. */
 static struct slot *slot_of(struct door *door, int fd)
 {
-    ino_t inode = fd < 0 ? 0 : inode_of(fd);
+    ino_t inode = fd < 0 ? 0 : socket_inode(fd);
     int octets = QUEUE_OCTETS;
     struct slot *slot;
 
@@ -173,8 +130,8 @@ static struct slot *slot_of(struct door *door, int fd)
     return slot;
 }
 
-static ssize_t plain_receive(int fd, void *buffer, size_t size, int *flags,
-                             struct sockaddr *address, socklen_t *length)
+ssize_t plain_receive(int fd, void *buffer, size_t size, int *flags, struct sockaddr *address,
+                      socklen_t *length)
 {
     struct iovec place = {buffer, size};
     struct msghdr header = {.msg_name = address,
@@ -195,7 +152,7 @@ static ssize_t plain_receive(int fd, void *buffer, size_t size, int *flags,
 /* Some keep the way through a NAT open with empty datagrams. */
 static bool is_empty(const uint8_t *octets, ssize_t length)
 {
-    return length == 0 || (length <= EMPTY_LINES_MOST &&
+    return length == 0 || (length <= DOOR_EMPTY_LINES_MOST &&
                            (octets[0] == '\r' || octets[0] == '\n' || octets[0] == '\0'));
 }
 
@@ -207,7 +164,7 @@ static bool lets_in(struct door *door, const struct net_address *source, const u
         return false;
     if (!is_cut && frame_datagram(octets, (size_t)length) > 0)
         return true;
-    turn_away(door, TURNED_NO_SIP, source);
+    door_turn_away(door, TURNED_NO_SIP, source);
     return false;
 }
 
@@ -229,222 +186,6 @@ static ssize_t datagram_receive(struct door *door, int fd, void *buffer, size_t 
             lets_in(door, &source, buffer, n, (flags & MSG_TRUNC) != 0))
             return n;
     }
-    errno = EAGAIN;
-    return -1;
-}
-
-/* ---- connections -------------------------------------------------------------------------------
- */
-
-struct census {
-    int all, of_source;
-    struct slot *silent; /* the oldest that brought no message */
-    struct slot *idle;   /* of those that did, of newcomers: longest unheard */
-    int silent_fd, idle_fd;
-};
-
-static void census_take(struct door *door, struct census *census, int fd,
-                        const struct net_address *source)
-{
-    struct slot *slot = &door->slots[fd];
-
-    if (slot->kind != SOCKET_STREAM || slot->is_ended)
-        return;
-    if (inode_of(fd) != slot->inode) {
-        slot_clear(slot);
-        return;
-    }
-    census->all++;
-    census->of_source += sources_same(&slot->source, source);
-    if (!slot->has_spoken) {
-        if (census->silent == NULL || slot->since_ms < census->silent->since_ms) {
-            census->silent = slot;
-            census->silent_fd = fd;
-        }
-    } else if (!door->handlers.is_known(door->handlers.user, &slot->source) &&
-               (census->idle == NULL || slot->since_ms < census->idle->since_ms)) {
-        census->idle = slot;
-        census->idle_fd = fd;
-    }
-}
-
-/* The library sees its end at its next look. */
-static void connection_end(struct slot *slot, int fd)
-{
-    slot->is_ended = true;
-    (void)shutdown(fd, SHUT_RDWR);
-}
-
-/* All places are taken: who said nothing goes first, then who has been idle longest. */
-static bool make_room(struct door *door, const struct census *census,
-                      const struct net_address *source, int64_t now_ms)
-{
-    struct slot *victim = census->silent;
-    int fd = census->silent_fd;
-
-    if (victim == NULL && census->idle != NULL &&
-        (now_ms - census->idle->since_ms > BUSY_MS ||
-         door->handlers.is_known(door->handlers.user, source))) {
-        victim = census->idle;
-        fd = census->idle_fd;
-    }
-    if (victim == NULL)
-        return false;
-    turn_away(door, TURNED_PUSHED_OUT, &victim->source);
-    connection_end(victim, fd);
-    return true;
-}
-
-static bool takes_connection(struct door *door, const struct net_address *source)
-{
-    const struct door_limits *limits = &door->limits;
-    struct census census = {.all = 0};
-
-    if (!door->handlers.may_ask(door->handlers.user, source, SOURCE_BY_CONNECTION))
-        return false;
-    for (int fd = 0; fd < door->slot_count; fd++)
-        census_take(door, &census, fd, source);
-    if (limits->connections_per_source > 0 && census.of_source >= limits->connections_per_source) {
-        turn_away(door, TURNED_SOURCE_FULL, source);
-        return false;
-    }
-    if (limits->connections_max <= 0 || census.all < limits->connections_max ||
-        make_room(door, &census, source, clock_monotonic_ms()))
-        return true;
-    turn_away(door, TURNED_FULL, source);
-    return false;
-}
-
-static void connection_begin(struct door *door, int fd, const struct net_address *source)
-{
-    struct slot *slot;
-
-    if (slots_grow(door, fd) != 0)
-        return; /* it is unwatched: the library has limits of its own */
-    slot = &door->slots[fd];
-    slot_clear(slot);
-    slot->inode = inode_of(fd);
-    slot->kind = SOCKET_STREAM;
-    slot->source = *source;
-    slot->since_ms = clock_monotonic_ms();
-}
-
-/* Without a descriptor to spare the connection would wait, and wake the library, for ever. */
-static void refuse_for_want(struct door *door, int fd)
-{
-    int refused;
-
-    if (door->reserve < 0)
-        return;
-    close(door->reserve);
-    refused = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-    if (refused >= 0)
-        close(refused);
-    door->reserve = thread_wake_new();
-}
-
-static int connection_accept(struct door *door, int fd, struct sockaddr *address, socklen_t *length)
-{
-    struct linger at_once = {1, 0};
-    struct net_address source;
-    int taken = accept4(fd, address, length, SOCK_CLOEXEC);
-    int error = errno;
-
-    if (taken < 0) {
-        if (error == EMFILE || error == ENFILE)
-            refuse_for_want(door, fd);
-        errno = error;
-        return -1;
-    }
-    if (net_from_sockaddr(&source, address) == 0 && takes_connection(door, &source)) {
-        connection_begin(door, taken, &source);
-        return taken;
-    }
-    (void)setsockopt(taken, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    close(taken);
-    errno = EAGAIN;
-    return -1;
-}
-
-/* ---- what comes by a connection ----------------------------------------------------------------
- */
-
-/* How many of the octets are whole messages, at most that many lines of them empty; or an error:
- * the connection is to be closed. */
-static int whole_messages(struct door *door, struct slot *slot, uint8_t *octets, size_t *length)
-{
-    size_t done = 0;
-
-    while (done < *length) {
-        int rc = frame_stream(octets + done, *length - done);
-
-        if (rc < 0) {
-            turn_away(door, TURNED_NO_SIP, &slot->source);
-            return rc;
-        }
-        if (rc == 0)
-            break;
-        if (octets[done] == '\r' || octets[done] == '\n') {
-            int kept = rc < EMPTY_LINES_MOST ? rc : EMPTY_LINES_MOST;
-
-            memmove(octets + done + kept, octets + done + rc, *length - done - (size_t)rc);
-            *length -= (size_t)(rc - kept);
-            rc = kept;
-        } else if (door->handlers.may_ask(door->handlers.user, &slot->source,
-                                          SOURCE_BY_CONNECTION)) {
-            slot->has_spoken = true;
-            slot->since_ms = clock_monotonic_ms();
-        } else {
-            return ERROR_LIMIT;
-        }
-        done += (size_t)rc;
-    }
-    return (int)done;
-}
-
-static int hold(struct slot *slot, const uint8_t *octets, size_t length, bool is_new)
-{
-    if (length == 0) {
-        free(slot->held);
-        slot->held = NULL;
-    } else if (slot->held == NULL) {
-        slot->held = malloc(FRAME_MAX);
-        if (slot->held == NULL)
-            return ERROR_MEMORY;
-        is_new = true;
-    }
-    if (length > 0)
-        memcpy(slot->held, octets, length);
-    if (length > 0 && is_new)
-        slot->begun_ms = clock_monotonic_ms();
-    slot->held_length = length;
-    return 0;
-}
-
-static ssize_t stream_receive(struct door *door, struct slot *slot, int fd, uint8_t *buffer,
-                              size_t size)
-{
-    size_t length = slot->held_length;
-    int flags = MSG_DONTWAIT;
-    ssize_t n;
-    int whole;
-
-    if (size > FRAME_MAX)
-        size = FRAME_MAX;
-    if (size <= length) {
-        errno = EINVAL;
-        return -1;
-    }
-    memcpy(buffer, slot->held != NULL ? slot->held : buffer, length);
-    n = plain_receive(fd, buffer + length, size - length, &flags, NULL, NULL);
-    if (n <= 0)
-        return n;
-    length += (size_t)n;
-    whole = slot->is_ended ? ERROR_STATE : whole_messages(door, slot, buffer, &length);
-    if (whole < 0 || hold(slot, buffer + whole, length - (size_t)whole, whole > 0) != 0)
-        return 0; /* as if it had been closed: the library closes it too */
-    if (whole > 0)
-        return whole;
     errno = EAGAIN;
     return -1;
 }
@@ -472,7 +213,7 @@ ssize_t door_recv(int fd, void *buffer, size_t size, int flags)
 
     if (slot == NULL || slot->kind != SOCKET_STREAM)
         return plain_receive(fd, buffer, size, &flags, NULL, NULL);
-    return stream_receive(here, slot, fd, buffer, size);
+    return connection_receive(here, slot, fd, buffer, size);
 }
 
 ssize_t door_recvfrom(int fd, void *buffer, size_t size, int flags, struct sockaddr *address,
@@ -526,7 +267,7 @@ void door_set_limits(struct door *door, const struct door_limits *limits)
 
 int door_add(struct door *door, const struct net_address *address)
 {
-    if (door->address_count == ADDRESSES_MAX)
+    if (door->address_count == DOOR_ADDRESSES_MAX)
         return ERROR_LIMIT;
     door->addresses[door->address_count++] = *address;
     return 0;
@@ -539,22 +280,6 @@ void door_remove(struct door *door, const struct net_address *address)
             door->addresses[i] = door->addresses[--door->address_count];
             return;
         }
-}
-
-static void connection_look(struct door *door, int fd, int64_t now_ms)
-{
-    struct slot *slot = &door->slots[fd];
-    bool is_late = slot->held_length > 0 && now_ms - slot->begun_ms > DOOR_UNFINISHED_S * 1000;
-    bool is_silent = !slot->has_spoken && now_ms - slot->since_ms > DOOR_SILENT_S * 1000;
-
-    if (slot->kind != SOCKET_STREAM || slot->is_ended || (!is_late && !is_silent))
-        return;
-    if (inode_of(fd) != slot->inode) {
-        slot_clear(slot);
-        return;
-    }
-    turn_away(door, is_late ? TURNED_UNFINISHED : TURNED_SILENT, &slot->source);
-    connection_end(slot, fd);
 }
 
 void door_look(struct door *door, int64_t now_ms)

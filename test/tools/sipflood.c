@@ -5,6 +5,7 @@
  * then tells in one line of JSON what it did.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -26,18 +27,40 @@ static const char help[] =
     "repeated),\n"
     "                       options, register, bye (of no call), garbage, slow (8 kB that are "
     "slow\n"
-    "                       to read), rtp, udptl\n"
+    "                       to read), rtp, udptl; by TCP: connect (and say nothing), dribble (and\n"
+    "                       say half a request); 2000 connections are held, the oldest then "
+    "closed\n"
     "  --from IP[/COUNT]    own address, or so many from that one on (127.0.0.2)\n"
     "  --caller NUMBER      in From (5559999)\n"
     "  --rate N             packets a second (2000)\n"
     "  --seconds S          how long; 0: until SIGTERM (10)\n";
 
-enum { SOURCES_MOST = 16384, STATUS_MOST = 700, TEXT_MAX = 8192, CATCH_UP_S = 1 };
+enum {
+    SOURCES_MOST = 16384,
+    STATUS_MOST = 700,
+    TEXT_MAX = 8192,
+    CATCH_UP_S = 1,
+    HELD = 2000, /* connections */
+};
 
-enum kind { INVITE, AGAIN, OPTIONS, REGISTER, BYE, GARBAGE, SLOW, RTP, UDPTL, KIND_COUNT };
+enum kind {
+    INVITE,
+    AGAIN,
+    OPTIONS,
+    REGISTER,
+    BYE,
+    GARBAGE,
+    SLOW,
+    RTP,
+    UDPTL,
+    CONNECT,
+    DRIBBLE,
+    KIND_COUNT
+};
 
-static const char *const names[KIND_COUNT] = {"invite",  "again", "options", "register", "bye",
-                                              "garbage", "slow",  "rtp",     "udptl"};
+static const char *const names[KIND_COUNT] = {"invite", "again",   "options", "register",
+                                              "bye",    "garbage", "slow",    "rtp",
+                                              "udptl",  "connect", "dribble"};
 
 static struct {
     struct sockaddr_in to;
@@ -50,7 +73,7 @@ static struct {
     double rate, seconds;
 } options = {.from = 0x7f000002, .sources = 1, .caller = "5559999", .rate = 2000, .seconds = 10};
 
-static int fds[SOURCES_MOST];
+static int fds[SOURCES_MOST], held[HELD];
 static uint64_t sent, unsent, answers[STATUS_MOST], answers_other;
 static volatile sig_atomic_t is_over;
 
@@ -192,6 +215,8 @@ static size_t make_packet(char *out, enum kind kind, uint64_t number, uint32_t f
         out[0] = (char)(number >> 8);
         out[1] = (char)number;
         return 6;
+    case DRIBBLE: return make_request(out, "OPTIONS", number, from, port, false) - 40;
+    case CONNECT: return 0;
     case RTP:
     case GARBAGE:
     case KIND_COUNT: break;
@@ -235,17 +260,37 @@ static unsigned port_of(int fd)
     return getsockname(fd, (struct sockaddr *)&own, &length) == 0 ? ntohs(own.sin_port) : 0;
 }
 
+static bool say_by_tcp(uint64_t number, uint32_t from, const char *text, size_t length)
+{
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(from)};
+    int *place = &held[number % HELD];
+
+    if (*place > 0)
+        close(*place);
+    *place = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return *place >= 0 && bind(*place, (struct sockaddr *)&own, sizeof own) == 0 &&
+           (connect(*place, (struct sockaddr *)&options.to, sizeof options.to) == 0 ||
+            errno == EINPROGRESS) &&
+           (length == 0 || send(*place, text, length, MSG_NOSIGNAL) >= 0);
+}
+
 static void send_one(uint64_t number)
 {
+    enum kind kind = options.kinds[number % (uint64_t)options.kind_count];
     int source = (int)(number % (uint64_t)options.sources);
     unsigned ports = options.port_last - ntohs(options.to.sin_port) + 1;
     struct sockaddr_in to = options.to;
     char packet[TEXT_MAX];
-    size_t length = make_packet(packet, options.kinds[number % (uint64_t)options.kind_count],
-                                number, options.from + (uint32_t)source, port_of(fds[source]));
+    uint32_t from = options.from + (uint32_t)source;
+    size_t length = make_packet(packet, kind, number, from, port_of(fds[source]));
+    bool is_sent;
 
     to.sin_port = htons((uint16_t)(ntohs(to.sin_port) + number % ports));
-    if (sendto(fds[source], packet, length, 0, (struct sockaddr *)&to, sizeof to) >= 0)
+    if (kind == CONNECT || kind == DRIBBLE)
+        is_sent = say_by_tcp(number, from, packet, length);
+    else
+        is_sent = sendto(fds[source], packet, length, 0, (struct sockaddr *)&to, sizeof to) >= 0;
+    if (is_sent)
         sent++;
     else
         unsent++; /* a full queue, or word that nobody listens there */
