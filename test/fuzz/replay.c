@@ -20,8 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
     INPUT_MAX = 65536,
-    MUTATIONS = 2000,  /* of each file */
-    CPU_MS_MAX = 2000, /* then there is no more cutting and mutating: that is the campaign's */
+    MUTATIONS = 2000,        /* of each file */
+    MUTATING_MS = 2000,      /* then there is no more of that: it is the campaign's */
     INPUT_SECONDS_MAX = 100, /* SIGALRM ends one that goes on longer */
 };
 
@@ -79,9 +79,12 @@ static int run_path(const char *path)
     return count;
 }
 
-static int64_t cpu_ms(void)
+static int64_t now_ms(void)
 {
-    return (int64_t)clock() * 1000 / CLOCKS_PER_SEC;
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void run_mutation(const uint8_t *data, size_t size)
@@ -105,6 +108,7 @@ static void run_mutations(const char *folder, struct dirent **names, int count)
 {
     static uint8_t data[INPUT_MAX];
     char path[8192];
+    int64_t begun_ms = now_ms();
 
     for (int round = 0; round < MUTATIONS; round++) {
         for (int i = 0; i < count; i++) {
@@ -112,7 +116,7 @@ static void run_mutations(const char *folder, struct dirent **names, int count)
 
             if (names[i]->d_name[0] == '.')
                 continue;
-            if (cpu_ms() > CPU_MS_MAX)
+            if (now_ms() > begun_ms + MUTATING_MS)
                 return;
             snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
             size = file_read(path, data);
