@@ -136,6 +136,7 @@ int submit_rig_close(void)
 
 struct trial {
     const struct submit_row *row;
+    const char *script[1 + SUBMIT_WORDS_MAX];
     pthread_t thread;
     int greetings; /* that the transport told of */
     char complaint[1200];
@@ -266,7 +267,7 @@ static void *run_trial(void *arg)
 {
     struct trial *trial = arg;
     const struct submit_row *row = trial->row;
-    struct smtp_script *script = smtp_script_start(row->script, 1, rig.folder);
+    struct smtp_script *script = smtp_script_start(trial->script, 1, rig.folder);
     struct submit_session *session = NULL;
     struct server server;
     char complaint[200];
@@ -294,8 +295,19 @@ static void *run_trial(void *arg)
     return NULL;
 }
 
-void submit_rig_run(const struct submit_row *rows, size_t count)
+static void prepare_trial(struct trial *trial, const struct submit_row *row, bool is_common)
 {
+    bool shakes_hands = is_common && rig.tls == SERVER_TLS_IMPLICIT;
+
+    trial->row = row;
+    if (shakes_hands)
+        trial->script[0] = "TLS good";
+    memcpy(trial->script + shakes_hands, row->script, sizeof row->script);
+}
+
+void submit_rig_run(const struct submit_row *rows, size_t row_count)
+{
+    size_t count = submit_common_row_count + row_count;
     struct trial *trials = calloc(count, sizeof *trials);
     int failed = 0;
     size_t i;
@@ -304,12 +316,15 @@ void submit_rig_run(const struct submit_row *rows, size_t count)
     assert_int_equal(sem_init(&places, 0, AT_ONCE), 0);
     for (i = 0; i < count; i++) {
         sem_wait(&places);
-        trials[i].row = &rows[i];
+        if (i < submit_common_row_count)
+            prepare_trial(&trials[i], &submit_common_rows[i], true);
+        else
+            prepare_trial(&trials[i], &rows[i - submit_common_row_count], false);
         assert_int_equal(pthread_create(&trials[i].thread, NULL, run_trial, &trials[i]), 0);
     }
     for (i = 0; i < count; i++) {
         pthread_join(trials[i].thread, NULL);
-        print_message("  %s%s%s\n", rows[i].name, trials[i].complaint[0] != '\0' ? ": " : "",
+        print_message("  %s%s%s\n", trials[i].row->name, trials[i].complaint[0] != '\0' ? ": " : "",
                       trials[i].complaint);
         failed += trials[i].complaint[0] != '\0';
     }

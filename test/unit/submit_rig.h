@@ -13,7 +13,7 @@
 #include "smtp/resolve.h"
 #include "smtp/submit.h"
 
-enum { RIG_SHORT_MS = 400 };
+enum { RIG_SHORT_MS = 400, SUBMIT_WORDS_MAX = 40 };
 
 struct submit_rig {
     const struct submit_transport *transport; /* that is tested */
@@ -34,7 +34,7 @@ int submit_rig_close(void);
 
 struct submit_row {
     const char *name;
-    const char *script[40];
+    const char *script[SUBMIT_WORDS_MAX];
     enum failure_stage stage;
     enum failure_event event;
     int code;
@@ -52,10 +52,24 @@ struct submit_row {
     const char *token; /* file in the folder, or a command behind a '!' */
 };
 
-/* What a row that succeeds has for stage and event. */
-#define OK_ STAGE_FINAL, EVENT_NONE
+/* What a row that succeeds has for stage and event; and whose message arrives. */
+#define OK_  STAGE_FINAL, EVENT_NONE
+#define GOOD .class = FAILURE_NONE, .received = true
 
-/* Runs the rows; prints a line for each and fails the test when one is wrong. */
+/* Parts of scripts. */
+#define GREET "S:220 fake ESMTP", "C:EHLO gw.example.com"
+#define HELLO GREET, "S:250-fake", "S:250-ENHANCEDSTATUSCODES", "S:250 SIZE 1000000"
+#define MAIL  "C:MAIL FROM:<op@example.com>", "S:250 2.1.0 ok"
+#define RCPT  "C:RCPT TO:<a@example.com>", "S:250 2.1.5 ok"
+#define DATA_ "C:DATA", "S:354 go", "DATA"
+#define BYE   "C:QUIT", "S:221 bye", "CLOSE"
+
+/* Rows for both transports; where TLS is implicit its handshake comes before each script. */
+extern const struct submit_row submit_common_rows[];
+extern const size_t submit_common_row_count;
+
+/* Runs these rows and the common ones; prints a line for each and fails the test when one is wrong.
+ */
 void submit_rig_run(const struct submit_row *rows, size_t count);
 
 /* The settings of a row's server. */
