@@ -27,6 +27,8 @@
 
 enum {
     DCN_WAIT_MS = 15000, /* after the last MCF: three repeats of EOP fit in */
+    DONE_MS = 60000,     /* … and a sender that repeats it for ever is not waited for */
+    IDLE_STALLS = 4,     /* so often stall_ms_max may a sender go on without getting anywhere */
     WATCH_MS = 200,      /* how often the watchdog looks */
     RUN_MOST_MS = 500,   /* a media thread that slept longer does not make the core jump */
 };
@@ -55,6 +57,7 @@ struct session {
     const char *hangup_why;
 
     int64_t now_ms, begun_ms, progress_ms, watched_ms;
+    int64_t advanced_ms;  /* when a page last grew or was confirmed; talk alone does not count */
     int64_t completed_ms; /* when the last MCF went out */
     int last_rows, last_octets;
     uint32_t revision;
@@ -440,7 +443,7 @@ int session_switch_t38(struct session *session, const struct session_settings *s
      * already be answering. */
     gate_init(&session->gate);
     session->revision++;
-    session->progress_ms = session->now_ms;
+    session->progress_ms = session->advanced_ms = session->now_ms;
     attach(session, front);
     front->ops->begin_phase_b(front);
     return 0;
@@ -543,7 +546,7 @@ static void confirm(struct session *session)
     ledger_confirm(&session->ledger, next == FCF_EOP);
     session->moved_on = false;
     session->last_answer = frame_fcf(session->gate.answer, session->gate.answer_length);
-    session->progress_ms = session->now_ms;
+    session->progress_ms = session->advanced_ms = session->now_ms;
     session->revision++;
     if (next == FCF_EOP) {
         session->completed_ms = session->now_ms;
@@ -579,11 +582,33 @@ static void run_gate(struct session *session)
     session->front->frozen = session->gate.phase != GATE_OPEN || session->ending != ENDING_NOT;
 }
 
+/* Is the page growing? */
+static void note_progress(struct session *session)
+{
+    int rows = core_rows(&session->core);
+    int octets = core_block_octets(&session->core);
+
+    if (rows != session->last_rows || octets != session->last_octets)
+        session->progress_ms = session->advanced_ms = session->now_ms;
+    if (session->front->is_held_up)
+        session->progress_ms = session->now_ms;
+    session->last_rows = rows;
+    session->last_octets = octets;
+}
+
+/* All pages are confirmed, but the sender's DCN was lost, or is not meant to come. */
+static bool is_done(const struct session *session)
+{
+    return session->ledger.complete && session->now_ms - session->completed_ms > DCN_WAIT_MS &&
+           (session->now_ms - session->progress_ms > DCN_WAIT_MS ||
+            session->now_ms - session->advanced_ms > DONE_MS);
+}
+
 /* T.30's own timers do not cover every end; and no call lasts for ever. */
 static void watch(struct session *session)
 {
-    int rows;
-    int octets;
+    const struct session_settings *settings = &session->settings;
+    bool is_open = session->gate.phase == GATE_OPEN;
 
     if (session->ending == ENDING_NOT && session->core_ended) {
         end_now(session, "the call ended early");
@@ -592,27 +617,20 @@ static void watch(struct session *session)
     if (session->now_ms - session->watched_ms < WATCH_MS)
         return;
     session->watched_ms = session->now_ms;
-    rows = core_rows(&session->core);
-    octets = core_block_octets(&session->core);
-    if (rows != session->last_rows || octets != session->last_octets ||
-        session->front->is_held_up) {
-        session->last_rows = rows;
-        session->last_octets = octets;
-        session->progress_ms = session->now_ms;
-    }
+    note_progress(session);
     if (session->ending != ENDING_NOT)
         return;
-    if (session->ledger.complete && session->gate.phase == GATE_OPEN &&
-        session->now_ms - session->completed_ms > DCN_WAIT_MS &&
-        session->now_ms - session->progress_ms > DCN_WAIT_MS)
-        end_now(session, NULL); /* DCN was lost: all is confirmed, we hang up */
-    else if (rows > session->settings.rows_max)
+    if (is_open && is_done(session))
+        end_now(session, NULL);
+    else if (session->last_rows > settings->rows_max)
         end_with_dcn(session, "a page is longer than limits.rows allows");
-    else if (session->now_ms - session->begun_ms > session->settings.session_ms_max)
+    else if (session->now_ms - session->begun_ms > settings->session_ms_max)
         end_with_dcn(session, "the call lasted longer than limits.session_seconds allows");
-    else if (session->gate.phase == GATE_OPEN &&
-             session->now_ms - session->progress_ms > session->settings.stall_ms_max)
+    else if (is_open && session->now_ms - session->progress_ms > settings->stall_ms_max)
         end_with_dcn(session, "nothing came from the sender any more");
+    else if (is_open &&
+             session->now_ms - session->advanced_ms > IDLE_STALLS * settings->stall_ms_max)
+        end_with_dcn(session, "the sender went on without getting anywhere");
 }
 
 /* The last steps: DCN on the line, then the encoding of what was salvaged, then over. */
@@ -642,7 +660,7 @@ enum session_need session_run(struct session *session, int64_t now_ms,
     int64_t elapsed_ms = now_ms - session->now_ms;
 
     if (session->begun_ms == 0) {
-        session->begun_ms = session->progress_ms = now_ms;
+        session->begun_ms = session->progress_ms = session->advanced_ms = now_ms;
         elapsed_ms = SESSION_TICK_MS;
     }
     if (elapsed_ms > RUN_MOST_MS)
