@@ -53,15 +53,17 @@ static int open_state(struct spool *spool, const char *state_dir)
 }
 
 /* faxpost.lock: whoever holds it owns the spool. It is never removed: a lock on a file that lost
- * its name would hold nobody off. */
+ * its name would hold nobody off. Only an owner makes it: what root's command made while the daemon
+ * starts would be root's. */
 static int take_lock(struct spool *spool)
 {
     int how = spool->mode == SPOOL_OWN ? LOCK_EX : LOCK_SH;
     char owner[64] = "";
     int i;
 
-    spool->lock_fd =
-        openat(spool->state_fd, "faxpost.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    spool->lock_fd = openat(
+        spool->state_fd, "faxpost.lock",
+        (spool->mode == SPOOL_OWN ? O_RDWR | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (spool->lock_fd < 0)
         return error_from_errno(errno);
     for (i = 0; flock(spool->lock_fd, how | LOCK_NB) < 0; i++) {

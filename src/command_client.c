@@ -156,8 +156,10 @@ int command_become_account(const struct command_options *options)
     struct stat st;
     int error = account_find(&account, options->conf);
 
+    /* A folder that is root's although there is an account is one that the daemon makes now. */
     if (error == 0 && geteuid() == 0 &&
-        stat(conf_text(options->conf, "gateway", NULL, "state_dir"), &st) == 0)
+        stat(conf_text(options->conf, "gateway", NULL, "state_dir"), &st) == 0 &&
+        (st.st_uid != 0 || !account.change))
         account = (struct account){.change = st.st_uid != 0, .uid = st.st_uid, .gid = st.st_gid};
     return error < 0 ? error : account_become(&account);
 }

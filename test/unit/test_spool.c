@@ -82,6 +82,7 @@ static void one_owner(void **state)
     char pid[32];
 
     assert_int_equal(spool_open(&other, rig->state_dir, SPOOL_READ), ERROR_NOT_FOUND);
+    assert_int_equal(access(rig_path(rig, "faxpost.lock"), F_OK), -1); /* a reader leaves nothing */
     assert_int_equal(spool_open(&other, "/proc/nowhere/at/all", SPOOL_OWN), ERROR_NOT_FOUND);
     spool = rig_open(rig);
     assert_string_equal(spool_state_dir(spool), rig->state_dir);
