@@ -15,6 +15,8 @@
 
 #include <tiffio.h>
 
+#include "message/tiff_page.h"
+
 extern char **environ;
 
 static void must(bool fine, const char *what)
@@ -26,6 +28,8 @@ static void must(bool fine, const char *what)
 }
 
 /* ---- files ---------------------------------------------------------------------------------- */
+
+char rig_folder[RIG_PATH_MAX];
 
 void rig_folder_new(char path[RIG_PATH_MAX])
 {
@@ -45,6 +49,21 @@ void rig_folder_remove(const char *path)
         unlinkat(dirfd(dir), entry->d_name, 0);
     closedir(dir);
     must(rmdir(path) == 0, "rmdir");
+}
+
+int rig_set_up(void **state)
+{
+    (void)state;
+    tiff_page_library_init();
+    rig_folder_new(rig_folder);
+    return 0;
+}
+
+int rig_tear_down(void **state)
+{
+    (void)state;
+    rig_folder_remove(rig_folder);
+    return 0;
 }
 
 static void join(char out[2 * RIG_PATH_MAX], const char *folder, const char *name)

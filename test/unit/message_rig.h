@@ -25,6 +25,11 @@ struct rig_page {
     unsigned seed;
 };
 
+/* Before and after a group of tests: libtiff made ready, and a folder. */
+extern char rig_folder[RIG_PATH_MAX];
+int rig_set_up(void **state);
+int rig_tear_down(void **state);
+
 /* A folder of its own under TMPDIR; and away with it and all files in it. */
 void rig_folder_new(char path[RIG_PATH_MAX]);
 void rig_folder_remove(const char *path);

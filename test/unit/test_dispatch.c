@@ -147,7 +147,7 @@ static void test_uncertain(void **state)
     world_start(&world, SETTINGS, servers_for(smtp_script_port(first), smtp_script_port(second), 4),
                 "[bypass]\ndefault = allow\n");
     receive_fax(&world, "5552000", fax_id);
-    for (i = 0; i < 2000 && strstr(log, "S7 one TCP OK|S7 one uncertain") == NULL; i++) {
+    for (i = 0; i < PATIENCE_MS / 5 && strstr(log, "S7 one TCP OK|S7 one uncertain") == NULL; i++) {
         usleep(5000);
         read_log(&world, fax_id, log, sizeof log);
     }
@@ -235,7 +235,7 @@ static void test_warning(void **state)
     world_start(&world, SETTINGS_BUT("[retry]\nwait = 1s\nlimit = 2\n[mail]\nmailbox = no\n"),
                 servers_for(1, 0, 4), NULL);
     receive_fax(&world, "5552000", fax_id);
-    for (i = 0; i < 2000 && count_mails(&world, "sales@example.com") == 0; i++)
+    for (i = 0; i < PATIENCE_MS / 5 && count_mails(&world, "sales@example.com") == 0; i++)
         usleep(5000);
     assert_int_equal(count_mails(&world, "sales@example.com"), 1);
     usleep(100000);

@@ -162,13 +162,18 @@ static void test_claimed_once(void **state)
     struct spool_counts counts;
     struct world world;
     const int64_t year_ms = INT64_C(365) * 86400 * 1000;
+    int i;
 
     (void)state;
     world_open(&world);
     world_start(&world, SETTINGS, servers_for(smtp_script_port(silent), 0, 1), NULL);
     receive_fax(&world, "5553000", NULL); /* two recipients, one connection: one is parked */
-    usleep(600000);
-    assert_int_equal(spool_count(world.spool, &counts), 0);
+    for (i = 0; i < PATIENCE_MS / 5; i++) {
+        assert_int_equal(spool_count(world.spool, &counts), 0);
+        if (counts.sending == 2)
+            break;
+        usleep(5000);
+    }
     assert_int_equal(counts.sending, 2);
     assert_int_equal(spool_claim(world.spool, clock_wall_ms() + year_ms, 1000, again, 2), 0);
     dispatch_stop(world.dispatch, 100);
@@ -328,7 +333,7 @@ static void test_stop_and_go_on(void **state)
     usleep(600000);
     begin_ms = clock_monotonic_ms();
     dispatch_stop(world.dispatch, 100);
-    assert_true(clock_monotonic_ms() - begin_ms < 3000);
+    assert_true(clock_monotonic_ms() - begin_ms < 4500); /* the greeting's time is 5 s */
     smtp_script_stop(silent, NULL, NULL, NULL, 0, NULL, 0);
     assert_int_equal(spool_count(world.spool, &counts), 0);
     assert_int_equal(counts.due, 2);

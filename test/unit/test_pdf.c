@@ -17,27 +17,10 @@
 
 enum { NONE = 1, RLE = 2, G3 = 3, G4 = 4 };
 
-static char folder[RIG_PATH_MAX];
-
-static int set_up(void **state)
-{
-    (void)state;
-    tiff_page_library_init();
-    rig_folder_new(folder);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_folder_remove(folder);
-    return 0;
-}
-
 static struct tiff_page *open_page(const char *name)
 {
     struct tiff_page *page;
-    int fd = open(folder, O_RDONLY | O_DIRECTORY);
+    int fd = open(rig_folder, O_RDONLY | O_DIRECTORY);
 
     assert_int_equal(tiff_page_open(&page, fd, name), 0);
     close(fd);
@@ -52,7 +35,7 @@ static void make_pdf(const char *const *names, int count)
     int64_t bytes = 0;
     int fd;
 
-    snprintf(path, sizeof path, "%s/out.pdf", folder);
+    snprintf(path, sizeof path, "%s/out.pdf", rig_folder);
     fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(pdf_new(&pdf, fd, "Fax from (Köhler) \\ 😀", 1795256174000), 0);
@@ -106,8 +89,8 @@ static void check_pixels(const struct rig_page *page, int images)
     uint8_t *expected = rig_page_pixels(page);
     size_t bytes = ((size_t)page->width + 7) / 8, row = 0;
 
-    snprintf(pdf, sizeof pdf, "%s/out.pdf", folder);
-    snprintf(stem, sizeof stem, "%s/image", folder);
+    snprintf(pdf, sizeof pdf, "%s/out.pdf", rig_folder);
+    snprintf(stem, sizeof stem, "%s/image", rig_folder);
     if (rig_run_program((const char *const[]){"pdfimages", pdf, stem, NULL}) == -1) {
         free(expected);
         return;
@@ -120,7 +103,7 @@ static void check_pixels(const struct rig_page *page, int images)
         if (row + (size_t)rows > (size_t)page->rows)
             rows = page->rows - (int)row;
         snprintf(name, sizeof name, "image-%03d.pbm", i);
-        data = rig_file_read(folder, name, &length);
+        data = rig_file_read(rig_folder, name, &length);
         snprintf(header, sizeof header, "P4\n%d %d\n", page->width, rows);
         assert_memory_equal(data, header, strlen(header));
         assert_int_equal(length, strlen(header) + (size_t)rows * bytes);
@@ -143,7 +126,7 @@ static void check_qpdf(void)
     char path[2 * RIG_PATH_MAX];
     int status;
 
-    snprintf(path, sizeof path, "%s/out.pdf", folder);
+    snprintf(path, sizeof path, "%s/out.pdf", rig_folder);
     status = rig_run_program((const char *const[]){"qpdf", "--check", path, NULL});
     if (status == -1)
         print_message("qpdf is not installed: not checked\n");
@@ -187,10 +170,10 @@ static void strips_pass_untouched(void **state)
         uint8_t *pdf;
 
         print_message("%s\n", codings[i].name);
-        snprintf(path, sizeof path, "%s/page.tif", folder);
-        rig_page_write(folder, "page.tif", page);
+        snprintf(path, sizeof path, "%s/page.tif", rig_folder);
+        rig_page_write(rig_folder, "page.tif", page);
         make_pdf((const char *const[]){"page.tif"}, 1);
-        pdf = rig_file_read(folder, "out.pdf", &length);
+        pdf = rig_file_read(rig_folder, "out.pdf", &length);
         for (int s = 0; s < images && codings[i].parameters != NULL; s++) {
             size_t strip_length;
             uint8_t *strip = rig_tiff_strip(path, 0, s, &strip_length);
@@ -235,9 +218,9 @@ static void pages_have_the_size_of_paper(void **state)
         size_t length;
         uint8_t *pdf;
 
-        rig_page_write(folder, "page.tif", &rows[i].page);
+        rig_page_write(rig_folder, "page.tif", &rows[i].page);
         make_pdf((const char *const[]){"page.tif"}, 1);
-        pdf = rig_file_read(folder, "out.pdf", &length);
+        pdf = rig_file_read(rig_folder, "out.pdf", &length);
         snprintf(expected, sizeof expected, "/MediaBox%s", rows[i].box);
         if (memmem(pdf, length, expected, strlen(expected)) == NULL)
             fail_msg("no %s", expected);
@@ -252,15 +235,15 @@ static void many_pages_are_deterministic(void **state)
     uint8_t *pdf, *again;
 
     (void)state;
-    rig_page_write(folder, "a.tif", &codings[0].page);
-    rig_page_write(folder, "b.tif", &codings[7].page);
+    rig_page_write(rig_folder, "a.tif", &codings[0].page);
+    rig_page_write(rig_folder, "b.tif", &codings[7].page);
     for (int i = 0; i < 40; i++)
         names[i] = i % 2 == 0 ? "a.tif" : "b.tif";
     make_pdf(names, 40);
     check_qpdf();
-    pdf = rig_file_read(folder, "out.pdf", &length);
+    pdf = rig_file_read(rig_folder, "out.pdf", &length);
     make_pdf(names, 40);
-    again = rig_file_read(folder, "out.pdf", &again_length);
+    again = rig_file_read(rig_folder, "out.pdf", &again_length);
     assert_int_equal(length, again_length);
     assert_memory_equal(pdf, again, length);
     assert_non_null(memmem(pdf, length, "/Count 40", 9));
@@ -295,7 +278,7 @@ static void a_full_disk_is_noticed(void **state)
     (void)state;
     if (fd < 0)
         skip();
-    rig_page_write(folder, "page.tif", &codings[0].page);
+    rig_page_write(rig_folder, "page.tif", &codings[0].page);
     page = open_page("page.tif");
     assert_int_equal(pdf_new(&pdf, fd, "x", 0), 0);
     pdf_add_page(pdf, page);
@@ -315,5 +298,5 @@ int main(void)
         cmocka_unit_test(a_full_disk_is_noticed),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

@@ -16,23 +16,6 @@
 #include "message/picture.h"
 #include "test/unit/message_rig.h"
 
-static char folder[RIG_PATH_MAX];
-
-static int set_up(void **state)
-{
-    (void)state;
-    tiff_page_library_init();
-    rig_folder_new(folder);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_folder_remove(folder);
-    return 0;
-}
-
 static uint32_t read_u32(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -79,10 +62,10 @@ static uint8_t *read_png(const uint8_t *png, size_t length, int *width, int *hei
 static int make(struct picture *picture, const struct rig_page *page)
 {
     struct tiff_page *opened;
-    int dir_fd = open(folder, O_RDONLY | O_DIRECTORY);
+    int dir_fd = open(rig_folder, O_RDONLY | O_DIRECTORY);
     int error;
 
-    rig_page_write(folder, "page.tif", page);
+    rig_page_write(rig_folder, "page.tif", page);
     assert_int_equal(tiff_page_open(&opened, dir_fd, "page.tif"), 0);
     close(dir_fd);
     error = picture_make(picture, opened);
@@ -188,14 +171,14 @@ static void damaged_pages_give_no_picture(void **state)
     int error;
 
     (void)state;
-    rig_page_write(folder, "page.tif", &page);
-    data = rig_file_read(folder, "page.tif", &length);
+    rig_page_write(rig_folder, "page.tif", &page);
+    data = rig_file_read(rig_folder, "page.tif", &length);
     data[4] = data[5] = 0xff; /* the directory is not there */
     assert_int_equal(tiff_page_open_memory(&opened, data, length), ERROR_FORMAT);
     free(data);
-    rig_page_write(folder, "page.tif",
+    rig_page_write(rig_folder, "page.tif",
                    &(struct rig_page){1728, 500, 3, 0, .x = 204, .y = 196, .seed = 4});
-    data = rig_file_read(folder, "page.tif", &length);
+    data = rig_file_read(rig_folder, "page.tif", &length);
     memset(data + 8, 0, length / 2); /* rows that never come */
     error = tiff_page_open_memory(&opened, data, length);
     if (error == 0) {
@@ -217,5 +200,5 @@ int main(void)
         cmocka_unit_test(damaged_pages_give_no_picture),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

@@ -16,22 +16,12 @@
 #include "message/tiff_f.h"
 #include "test/unit/message_rig.h"
 
-static char folder[RIG_PATH_MAX];
 static char out_path[2 * RIG_PATH_MAX];
 
 static int set_up(void **state)
 {
-    (void)state;
-    tiff_page_library_init();
-    rig_folder_new(folder);
-    snprintf(out_path, sizeof out_path, "%s/out.tif", folder);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_folder_remove(folder);
+    rig_set_up(state);
+    snprintf(out_path, sizeof out_path, "%s/out.tif", rig_folder);
     return 0;
 }
 
@@ -61,7 +51,7 @@ static void make_document(enum tiff_profile profile)
     struct tiff_f *document;
     int64_t bytes;
     int fd = open(out_path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    int dir_fd = open(folder, O_RDONLY | O_DIRECTORY);
+    int dir_fd = open(rig_folder, O_RDONLY | O_DIRECTORY);
 
     assert_int_equal(tiff_f_new(&document, fd, profile, PAGES), 0);
     for (int i = 0; i < PAGES; i++) {
@@ -69,7 +59,7 @@ static void make_document(enum tiff_profile profile)
         char name[32];
 
         assert_int_equal(tiff_f_finish(document, &bytes), ERROR_STATE);
-        rig_page_write(folder, page_name(name, i), &pages[i]);
+        rig_page_write(rig_folder, page_name(name, i), &pages[i]);
         assert_int_equal(tiff_page_open(&page, dir_fd, name), 0);
         assert_int_equal(tiff_f_add_page(document, page), 0);
         tiff_page_close(page);
@@ -112,7 +102,7 @@ static void profile_f_passes_strips(void **state)
                          : (pages[i].rows + pages[i].rows_per_strip - 1) / pages[i].rows_per_strip;
         char name[32], path[2 * RIG_PATH_MAX + 40];
 
-        snprintf(path, sizeof path, "%s/%s", folder, page_name(name, i));
+        snprintf(path, sizeof path, "%s/%s", rig_folder, page_name(name, i));
         for (int s = 0; s < strips; s++) {
             size_t length, expected_length;
             uint8_t *expected = rig_tiff_strip(path, 0, s, &expected_length);
@@ -150,7 +140,7 @@ static void profile_s_is_minimal(void **state)
     (void)state;
     make_document(TIFF_PROFILE_S);
     check_pixels();
-    data = rig_file_read(folder, "out.tif", &length);
+    data = rig_file_read(rig_folder, "out.tif", &length);
     assert_memory_equal(data, "II*\0\10\0\0\0", 8);
     for (int i = 0; i < PAGES; i++) {
         int entries = data[directory] | data[directory + 1] << 8;
@@ -257,8 +247,8 @@ static void damaged_pages_do_no_harm(void **state)
     int opened = 0;
 
     (void)state;
-    rig_page_write(folder, "small.tif", &small);
-    data = rig_file_read(folder, "small.tif", &length);
+    rig_page_write(rig_folder, "small.tif", &small);
+    data = rig_file_read(rig_folder, "small.tif", &length);
     for (size_t i = 0; i < length * 3; i++) {
         static const uint8_t changes[] = {0xff, 0x01, 0x80};
         uint8_t before = data[i % length];
@@ -293,5 +283,5 @@ int main(void)
         cmocka_unit_test(damaged_pages_do_no_harm),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, rig_tear_down);
 }
