@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 
-from harness import wait_for
+from harness import PATIENCE_SECONDS, wait_for
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
 import fake_smtp  # noqa: E402
@@ -74,7 +74,7 @@ class Fake(fake_smtp.Server):
         with self.lock:
             return sum(e["event"] == event for e in self.events)
 
-    def wait_messages(self, count, seconds=20):
+    def wait_messages(self, count, seconds=PATIENCE_SECONDS):
         wait_for(f"{count} messages at port {self.port}", lambda: len(self.taken) >= count, seconds)
         return [octets for octets, _ in self.taken]
 

@@ -9,7 +9,7 @@ import re
 import shutil
 import time
 
-from harness import wait_for
+from harness import PATIENCE_SECONDS, wait_for
 
 DIGITS = "0123456789abcdefghijklmnopqrstuv"
 NOBODY = 65534  # the account of the roles
@@ -108,7 +108,7 @@ def deliveries(gateway, fax_id):
     return shown["fax"]["deliveries"] if shown and "fax" in shown else []
 
 
-def ended(gateway, fax_id, seconds=15):
+def ended(gateway, fax_id, seconds=PATIENCE_SECONDS):
     """Waits until every delivery of a fax has come to an end; gives their states."""
     def look():
         states = [d["state"] for d in deliveries(gateway, fax_id)]
@@ -119,7 +119,7 @@ def ended(gateway, fax_id, seconds=15):
         raise AssertionError(f"{error}; its log: {lines(gateway, fax_id)}") from None
 
 
-def all_ended(gateway, count, seconds=30, step=0.1):
+def all_ended(gateway, count, seconds=PATIENCE_SECONDS, step=0.1):
     """Waits until so many faxes have come to an end."""
     def look():
         counts = gateway.faxpost("status", check=False)

@@ -154,7 +154,10 @@ def run(command, **options):
     return done.stdout
 
 
-def wait_for(what, condition, seconds=20, step=0.05):
+PATIENCE_SECONDS = 60  # for what comes at once, on a machine that has much else to do
+
+
+def wait_for(what, condition, seconds=PATIENCE_SECONDS, step=0.05):
     """Polls until condition() is true and gives its value."""
     deadline = time.monotonic() + seconds
     while True:
@@ -312,7 +315,7 @@ class Gateway:
                 [self.program("faxpostd"), "-F", "-c", self.conf],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 env=self.environment, start_new_session=True, **self.who())
-        wait_for("faxpostd is ready", self._is_ready, 30)
+        wait_for("faxpostd is ready", self._is_ready)
         return self
 
     def program(self, name):
@@ -351,7 +354,8 @@ class Gateway:
         command = [self.program("faxpost"), *arguments]
         command += ["--json"] if json_ else []
         done = subprocess.run([*command, "-c", self.conf], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=30, env=self.environment,
+                              stdin=subprocess.DEVNULL, timeout=PATIENCE_SECONDS,
+                              env=self.environment,
                               **self.who())
         if not check and done.returncode != 0:
             return None
@@ -373,7 +377,7 @@ class Gateway:
         return sorted(glob.glob(os.path.join(self.state, "mailbox/*/new/*")) +
                       glob.glob(os.path.join(self.state, "mailbox/*/cur/*")), key=os.path.getmtime)
 
-    def mails(self, count, seconds=30):
+    def mails(self, count, seconds=PATIENCE_SECONDS):
         """Waits until exactly that many mails lie in the mailboxes, and a moment longer."""
         wait_for(f"{count} mails", lambda: len(self.mail_paths()) >= count, seconds)
         time.sleep(0.5)
@@ -382,7 +386,7 @@ class Gateway:
         return [Mail(open(path, "rb").read(), self.box.folder, str(i))
                 for i, path in enumerate(paths)]
 
-    def wait_idle(self, seconds=30):
+    def wait_idle(self, seconds=PATIENCE_SECONDS):
         """No call lives and nothing waits in incoming/."""
         incoming = os.path.join(self.state, "incoming")
         wait_for("incoming/ is empty", lambda: not os.listdir(incoming), seconds)
@@ -401,7 +405,7 @@ class Gateway:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         try:
-            status = process.wait(40)
+            status = process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
