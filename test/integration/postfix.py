@@ -18,6 +18,8 @@ from mailserver import MailServer
 
 OWNER, GROUP = "news", "uucp"  # accounts that every Debian has; nothing else here uses them
 
+NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+
 MASTER_CF = """\
 127.0.0.1:{port} inet n - n - - smtpd
 {lines}
@@ -65,10 +67,9 @@ class Authority:
         os.makedirs(folder, exist_ok=True)
         self.ca, self.cert, self.key = (os.path.join(folder, n) for n in
                                         ("ca.pem", "server.pem", "server.key"))
-        key = ["-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        self._openssl("req", "-x509", *key, "-subj", "/CN=faxpost test CA", "-keyout", "ca.key",
-                      "-out", "ca.pem", "-addext", "keyUsage=keyCertSign")
-        self._openssl("req", "-new", *key[:3], "-subj", "/CN=localhost", "-keyout", "server.key",
+        self._openssl("req", "-x509", *NEW_KEY, "-days", "2", "-subj", "/CN=faxpost test CA",
+                      "-keyout", "ca.key", "-out", "ca.pem", "-addext", "keyUsage=keyCertSign")
+        self._openssl("req", "-new", *NEW_KEY, "-subj", "/CN=localhost", "-keyout", "server.key",
                       "-out", "server.csr")
         with open(os.path.join(folder, "names"), "w") as file:
             file.write("subjectAltName=DNS:localhost,DNS:mail.example.com,IP:127.0.0.1\n")

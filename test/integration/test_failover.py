@@ -305,7 +305,7 @@ def certificate(box, name, authority):
     signed by itself."""
     cert, key = box.path(name + ".pem"), box.path(name + ".key")
     names = box.write(name + ".names", "subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    request = ["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
+    request = ["openssl", "req", "-new", *postfix.NEW_KEY, "-subj", "/CN=localhost",
                "-keyout", key, "-out", box.path(name + ".csr")]
     sign = ["openssl", "x509", "-req", "-signkey", key, "-days", "2"]
     if authority is not None:  # x509 of newer releases makes none that has expired

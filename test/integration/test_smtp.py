@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 
+import folder
 import postfix
 from harness import Mail, Skip, images, sanitized, timeout, wait_for
 
@@ -24,15 +25,27 @@ def server(box, **arguments):
     return made
 
 
-def send_one(box, gateway):
-    """One short fax; gives its images."""
+def secure_server(box):
+    """With STARTTLS, and AUTH as a condition; not started yet."""
+    return server(box, tls=postfix.Authority(box.path("ca")), auth=(USER, PASSWORD))
+
+
+def call_once(box, gateway):
+    """One short fax by a whole call; gives its images."""
     document = box.document(p=1, k="text", l=500)
     result = box.call(gateway, document, t38="redundancy")[0]
     assert result["ok"], result
     return images(document)
 
 
-def arrived(box, instance, count=1, seconds=30):
+def send_one(box, gateway):
+    """The same without the call."""
+    pages = folder.pages_of(box, k="text", l=500)
+    folder.put(gateway, pages)
+    return images(pages[0])
+
+
+def arrived(box, instance, count=1, seconds=60):
     wait_for(f"{count} mails at Postfix", lambda: len(instance.mails()) >= count, seconds)
     time.sleep(0.5)
     assert len(instance.mails()) == count
@@ -56,9 +69,9 @@ def with_password(box, instance, password, **more):
 @sanitized
 @timeout(120)
 def test_starttls_and_auth(box):
-    instance = server(box, tls=postfix.Authority(box.path("ca")), auth=(USER, PASSWORD)).start()
+    instance = secure_server(box).start()
     gateway = box.gateway(servers=with_password(box, instance, PASSWORD))
-    sent = send_one(box, gateway)
+    sent = call_once(box, gateway)
     mail = arrived(box, instance)[0]
     assert mail.images() == sent
     assert "ESMTPSA" in mail["Received"], mail["Received"]
@@ -67,7 +80,7 @@ def test_starttls_and_auth(box):
 
 @timeout(120)
 def test_auth_login(box):
-    instance = server(box, tls=postfix.Authority(box.path("ca")), auth=(USER, PASSWORD)).start()
+    instance = secure_server(box).start()
     gateway = box.gateway(servers=with_password(box, instance, PASSWORD, auth="login"))
     sent = send_one(box, gateway)
     assert arrived(box, instance)[0].images() == sent
@@ -75,21 +88,21 @@ def test_auth_login(box):
 
 @timeout(120)
 def test_wrong_password_keeps_the_fax(box):
-    instance = server(box, tls=postfix.Authority(box.path("ca")), auth=(USER, PASSWORD)).start()
+    instance = secure_server(box).start()
     gateway = box.gateway(servers=with_password(box, instance, "wrong"))
     send_one(box, gateway)
-    wait_for("the refusal is logged", lambda: "535" in str(attempts(gateway)), 30)
+    wait_for("the refusal is logged", lambda: "535" in str(attempts(gateway)))
     assert not instance.mails()
 
 
 @timeout(120)
 def test_certificate_of_a_stranger_is_refused(box):
     """The certificate is another authority's: no mail and no password goes there."""
-    instance = server(box, tls=postfix.Authority(box.path("ca")), auth=(USER, PASSWORD)).start()
+    instance = secure_server(box).start()
     other = postfix.Authority(box.path("other"))
     gateway = box.gateway(servers=with_password(box, instance, PASSWORD, ca_file=other.ca))
     send_one(box, gateway)
-    wait_for("the attempt is logged", lambda: attempts(gateway), 30)
+    wait_for("the attempt is logged", lambda: attempts(gateway))
     time.sleep(2)
     assert not instance.mails()
     assert "sasl_username" not in instance.read_log(), "a password was sent"
@@ -97,10 +110,10 @@ def test_certificate_of_a_stranger_is_refused(box):
 
 @timeout(120)
 def test_certificate_of_another_name_is_refused(box):
-    instance = server(box, tls=postfix.Authority(box.path("ca")), auth=(USER, PASSWORD)).start()
+    instance = secure_server(box).start()
     gateway = box.gateway(servers=with_password(box, instance, PASSWORD, host="127.0.0.2"))
     send_one(box, gateway)
-    wait_for("the attempt is logged", lambda: attempts(gateway), 30)
+    wait_for("the attempt is logged", lambda: attempts(gateway))
     time.sleep(1)
     assert not instance.mails()
 
@@ -116,11 +129,11 @@ def add_smtps(box, instance):
 @sanitized
 @timeout(120)
 def test_implicit_tls(box):
-    instance = server(box, tls=postfix.Authority(box.path("ca")), auth=(USER, PASSWORD))
+    instance = secure_server(box)
     port = add_smtps(box, instance)
     instance.start()
     gateway = box.gateway(servers=with_password(box, instance, PASSWORD, tls="implicit", port=port))
-    sent = send_one(box, gateway)
+    sent = call_once(box, gateway)
     mail = arrived(box, instance)[0]
     assert mail.images() == sent
     assert "ESMTPSA" in mail["Received"], mail["Received"]
@@ -129,14 +142,14 @@ def test_implicit_tls(box):
 
 @timeout(120)
 def test_implicit_tls_of_a_stranger_is_refused(box):
-    instance = server(box, tls=postfix.Authority(box.path("ca")), auth=(USER, PASSWORD))
+    instance = secure_server(box)
     port = add_smtps(box, instance)
     instance.start()
     other = postfix.Authority(box.path("other"))
     gateway = box.gateway(servers=with_password(box, instance, PASSWORD, tls="implicit", port=port,
                                                 ca_file=other.ca))
     send_one(box, gateway)
-    wait_for("the refusal is logged", lambda: "certificate" in str(attempts(gateway)), 30)
+    wait_for("the refusal is logged", lambda: "certificate" in str(attempts(gateway)))
     time.sleep(1)
     assert not instance.mails()
     assert "sasl_username" not in instance.read_log(), "a password was sent"
@@ -210,11 +223,11 @@ def test_xoauth2_with_a_token_that_runs_out(box):
         "tls": "implicit", "ca_file": authority.ca, "auth": "xoauth2", "user": USER,
         "token_command": "/bin/cat " + path}})
     send_one(box, gateway)
-    wait_for("the first mail", lambda: len(token_server.mails) == 1, 30)
+    wait_for("the first mail", lambda: len(token_server.mails) == 1)
     box.write("token", "second.token\n")
     token_server.token = "second.token"
     sent = send_one(box, gateway)
-    wait_for("the second mail", lambda: len(token_server.mails) == 2, 30)
+    wait_for("the second mail", lambda: len(token_server.mails) == 2)
     assert token_server.refused == 1
     assert Mail(token_server.mails[1], box.folder, "second").images() == sent
     assert [row["result"] for row in attempts(gateway)][-4:] == [
@@ -239,6 +252,6 @@ def test_server_comes_back(box):
     gateway = box.gateway(settings={"retry": {"wait": "2s"}}, servers={
         "server one": {"rank": 1, "host": "127.0.0.1", "port": instance.port}})
     sent = send_one(box, gateway)
-    wait_for("a failed attempt is logged", lambda: attempts(gateway), 30)
+    wait_for("a failed attempt is logged", lambda: attempts(gateway))
     instance.start()
-    assert arrived(box, instance, seconds=60)[0].images() == sent
+    assert arrived(box, instance)[0].images() == sent
