@@ -198,7 +198,9 @@ const struct conf_key conf_keys_faxpost[] = {
     NUMBER("limits", false, "pages", "500", 1, 9999, "Most pages of a fax."),
     NUMBER("limits", false, "rows", "30000", 1000, 500000, "Most rows of a page."),
     SIZE("limits", false, "page_bytes", "32MB", 64 * KB, 64 * MB, "Largest page as stored."),
-    TIME("limits", false, "stall", "90s", SECOND, HOUR, "A call without progress for this long is ended."),
+    TIME("limits", false, "stall", "90s", SECOND, HOUR,
+         "A call without progress for this long is ended; one that goes on, but in which no page "
+         "grows, after four times as long."),
     SIZE("limits", false, "message_bytes", "50MB", 1024, GB, "Largest message that faxpost send takes."),
     NUMBER("limits", false, "workers", "8", 1, 256, "Workers that send mail."),
     NUMBER("limits", false, "queue", "256", 1, 100000, "Most deliveries held in memory; the others wait on disk."),
