@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fuzz_image.c - any octets as the image of a page: T.4 one- and two-dimensional, T.6, with error
- * correction and without, in each width and resolution. The first two octets choose; 0xff 0xff
+ * correction and without, in each width and resolution. The first two octets choose; ff 00 ff 00
  * within the data ends a page. What is stored must be bounded and readable (far_end.c). Body for
  * libFuzzer and for replay.
  */
@@ -29,6 +29,8 @@ enum {
 };
 
 enum { T4_1D, T4_2D, T6 };
+
+static const uint8_t page_end[] = {0xff, 0x00, 0xff, 0x00};
 
 static size_t make_dcs(uint8_t out[10], unsigned coding, bool ecm, unsigned width, unsigned finer)
 {
@@ -85,10 +87,9 @@ static size_t send_block(struct far_end *far_end, const uint8_t *image, size_t l
 
 static size_t page_length(const uint8_t *data, size_t size)
 {
-    for (size_t i = 0; i + 1 < size; i++)
-        if (data[i] == 0xff && data[i + 1] == 0xff)
-            return i;
-    return size;
+    const uint8_t *end = memmem(data, size, page_end, sizeof page_end);
+
+    return end == NULL ? size : (size_t)(end - data);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -123,8 +124,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 far_end_image_octets(far_end, data, length, true);
             if (!command(far_end, options.ecm, last, page, frames))
                 break;
-            data += last ? length : length + 2;
-            size -= last ? length : length + 2;
+            data += last ? length : length + sizeof page_end;
+            size -= last ? length : length + sizeof page_end;
         }
     }
     far_end_finish(far_end);
