@@ -27,6 +27,7 @@ enum {
     TAIL_MS = 100,
     LOST_OCTETS_MOST = 1 << 24,
     TICK_PACKETS_MOST = 50,   /* sent in one tick; a handful is what it takes */
+    LOST_PAGE_PACKETS = 10,   /* between pages: they may have been a page */
     LOST_PACKETS_MOST = 1000, /* what the numbers say is lost may be a sender's mistake */
 };
 
@@ -230,6 +231,9 @@ static int on_missing(t38_core_state_t *t38, void *user, int expected, int seq)
     (void)t38;
     if (core_expects_page(front->base.t30))
         front->image_missed += lost;
+    /* A command that comes next is none repeated: a page went by that nothing was heard of. */
+    if (core_expects_page(front->base.t30) && lost >= LOST_PAGE_PACKETS)
+        front->base.t30->image_carrier_attempted = TRUE;
     if (front->image_missed > LOST_PACKETS_MOST)
         front->image_missed = LOST_PACKETS_MOST;
     front->missed = true;

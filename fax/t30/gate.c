@@ -70,8 +70,11 @@ enum gate_input gate_receive(struct gate *gate, const uint8_t *frame, size_t len
     if ((fcf == FCF_CRP || fcf == FCF_RR) && gate->command_length > 0 && gate->answer_length > 0)
         return GATE_INPUT_REPEAT;
     if (frame_is_post_message(frame, length)) {
-        if (is_same_command(gate, frame, length) && gate->answer_length > 0)
+        if (is_same_command(gate, frame, length) && gate->answer_length > 0 &&
+            (fcf == FCF_PPS || now_ms - gate->last_ms <= GATE_AGAIN_MS)) {
+            gate->last_ms = now_ms;
             return GATE_INPUT_REPEAT;
+        }
         note_command(gate, frame, length, ecm, now_ms);
     } else if (fcf != FCF_RCP && fcf != FCF_RR) {
         gate->command_length = 0; /* FCD, DCS, CTC …: the sender went on */
@@ -128,6 +131,7 @@ static enum gate_action step_holding(struct gate *gate, int64_t now_ms)
     if (gate->store == GATE_STORE_DONE) {
         gate->phase = GATE_OPEN;
         gate->store = GATE_STORE_NONE;
+        gate->last_ms = now_ms;
         return GATE_RELEASE;
     }
     if (gate->patience_ms > 0)

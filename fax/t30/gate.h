@@ -31,6 +31,9 @@ enum {
     GATE_ECM_RR_MS = 15000, /* a sender that does not ask again after RNR is gone */
     GATE_REPEAT_MS = 10000, /* nor one that does not repeat its command */
     GATE_COMMANDS_MOST = 3, /* T.30: a command is sent three times */
+    /* From our answer on: MCF of 1.4 s, T4 of 3.45 s, a command of 1.35 s. What comes later outside
+     * ECM is no repeat: it ends a page of which nothing was heard. */
+    GATE_AGAIN_MS = 6500,
     GATE_FRAME_MAX = 40,
 };
 
@@ -44,7 +47,7 @@ struct gate {
     int64_t patience_ms;
     int commands;     /* how often this command came */
     int64_t first_ms; /* when it came first */
-    int64_t last_ms;  /* when it, or RR, came last */
+    int64_t last_ms;  /* when it, or RR, came last, or was answered */
     int64_t left_ms;  /* when RNR was sent or listening began */
     uint8_t command[GATE_FRAME_MAX];
     size_t command_length;          /* 0: none, or image data came since */

@@ -577,6 +577,63 @@ static void test_page_number_stands_still(void **state)
     manual_free(manual);
 }
 
+/* Pages that the sender has had MCF for, and that are not there. */
+static int pages_lost(const struct rig_case *c, const struct rig_result *result)
+{
+    int whole = 0;
+
+    for (int page = 1; page <= c->pages; page++)
+        for (int n = 1; n < RIG_PAGES_MAX; n++)
+            if (result->page_hash[n] == rig_page_hash(c, page)) {
+                whole++;
+                break;
+            }
+    return result->sender_pages - whole;
+}
+
+static int line_ms(const char *trace, const char *at)
+{
+    while (at > trace && at[-1] != '\n')
+        at--;
+    return (int)(strtod(at, NULL) * 1000);
+}
+
+/* The line is dead for as long as the second of three pages lasts, from its training to its end,
+ * and its command is the same as the one before: that is no sender who asks again. */
+static void test_page_never_heard(void **state)
+{
+    static const struct rig_case cases[] = {
+        {.name = "T.38", .media = SESSION_T38, .pages = 3, .rows = 600},
+        {.name = "RTP", .media = SESSION_AUDIO, .rtp = true, .pages = 3, .rows = 600},
+        {.name = "audio", .media = SESSION_AUDIO, .pages = 3, .rows = 600},
+        {.name = "T.38, a short page", .media = SESSION_T38, .pages = 3, .rows = 300},
+    };
+    static struct rig_result result;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct rig_case c = cases[i];
+        const char *first;
+        const char *second;
+        int end_ms;
+
+        rig_run(&result, &c);
+        first = strstr(result.trace, "in MPS");
+        second = first != NULL ? strstr(first + 1, "in MPS") : NULL;
+        assert_non_null(second);
+        c.gap_at_ms = line_ms(result.trace, first) + 700; /* while our MCF goes out */
+        end_ms = line_ms(result.trace, second);
+        for (int preamble_ms = 1000; preamble_ms <= 1700; preamble_ms += 100) {
+            c.gap_ms = end_ms - preamble_ms - c.gap_at_ms;
+            rig_run(&result, &c);
+            if (pages_lost(&c, &result) > 0)
+                fail_msg("%s: %d pages lost that the sender has had MCF for; verdict %s\n%s",
+                         c.name, pages_lost(&c, &result), call_verdict_text(result.info.verdict),
+                         result.trace);
+        }
+    }
+}
+
 /* Packets out of a stranger's hands: every call ends, and what is confirmed was stored. The
  * packaged core alone hangs in one of fifteen of these. FAXPOST_CAMPAIGN=N runs N seeds. */
 static void test_mutated_packets(void **state)
@@ -624,6 +681,7 @@ int main(void)
         cmocka_unit_test(test_page_lost_on_the_line),
         cmocka_unit_test(test_second_document),
         cmocka_unit_test(test_page_number_stands_still),
+        cmocka_unit_test(test_page_never_heard),
         cmocka_unit_test(test_mutated_packets),
     };
 
