@@ -71,6 +71,7 @@ struct front_class2 {
     bool has_result; /* and the OK or ERROR behind them */
     bool was_bad;    /* ERROR: the modem would answer RTN */
     int status;      /* +FPTS, what the modem would answer */
+    int lines;       /* … and how many rows it counted; 0: it does not say */
     int fdr_count;   /* AT+FDR for the same page */
     bool ok_alone;   /* that got no more than an OK */
     size_t octets;
@@ -88,9 +89,10 @@ void class2_caller_page(struct class2_caller *caller);
 void class2_caller_image(struct class2_caller *caller, const uint8_t *octets, size_t length);
 
 /* The page's carrier is gone, and FCF_MPS, FCF_EOM or FCF_EOP came. is_whole: the modem saw the
- * page's end, but may have kept the RTC to itself. True: the core has to take the command on a
- * worker, in pump(). */
-bool class2_caller_page_end(struct class2_caller *caller, uint8_t command, bool is_whole);
+ * page's end, but may have kept the RTC to itself; lines: that it counted, 0: unknown. True: the
+ * core has to take the command on a worker, in pump(). */
+bool class2_caller_page_end(struct class2_caller *caller, uint8_t command, bool is_whole,
+                            int lines);
 
 /* DCN came. */
 void class2_caller_hangup(struct class2_caller *caller);

@@ -223,6 +223,7 @@ static void begin_page(struct front_class2 *front)
     front->is_partial = false;
     front->fdr_count = 0;
     front->status = MODEM_MCF;
+    front->lines = 0;
     front->has_result = front->was_bad = false;
     enter(front, CLASS2_PAGE, front->parameters.value[CLASS2_EC] > 0 ? DATA_ECM_MS : DATA_MS);
     at_stream_data(&front->stream);
@@ -273,7 +274,7 @@ static void end_page(struct front_class2 *front, int next)
         return;
     }
     if (class2_caller_page_end(&front->caller, next >= 0 && next <= 6 ? commands[next] : FCF_MPS,
-                               modem_confirms(front)))
+                               modem_confirms(front), front->lines))
         front->base.needs_worker = true;
 }
 
@@ -281,7 +282,10 @@ static void line_after_page(struct front_class2 *front, enum class2_word word,
                             const char *arguments)
 {
     switch (word) {
-    case CLASS2_PAGE_STATUS: front->status = class2_number(arguments); break;
+    case CLASS2_PAGE_STATUS:
+        front->status = class2_number(arguments);
+        front->lines = class2_page_lines(arguments, front->class);
+        break;
     case CLASS2_PAGE_END:
         front->has_result = false; /* some give one OK to the data, another to the reports */
         front->left_ms = AFTER_MS;

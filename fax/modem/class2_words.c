@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -94,6 +95,17 @@ static int take_number(const char **text)
 int class2_number(const char *arguments)
 {
     return take_number(&arguments);
+}
+
+int class2_page_lines(const char *arguments, enum modem_class class)
+{
+    const char *comma = strchr(arguments, ',');
+    long lines;
+
+    if (comma == NULL)
+        return 0;
+    lines = strtol(comma + 1 + strspn(comma + 1, " \""), NULL, class < MODEM_CLASS_2_0 ? 10 : 16);
+    return lines > 0 && lines < 65535 ? (int)lines : 0;
 }
 
 void class2_station(char out[CLASS2_STATION_MAX], const char *arguments)

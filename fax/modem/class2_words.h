@@ -50,6 +50,10 @@ const char *class2_name(enum class2_word word, enum modem_class class);
  * -1: there is none. */
 int class2_number(const char *arguments);
 
+/* The second of the numbers of +FPTS or +FPS, the rows of the page: decimal in Class 2, hexadecimal
+ * in 2.0. 0: there is none. */
+int class2_page_lines(const char *arguments, enum modem_class class);
+
 /* A station's name without quotes and surrounding blanks, cut to 20 characters. */
 enum { CLASS2_STATION_MAX = 21 };
 void class2_station(char out[CLASS2_STATION_MAX], const char *arguments);

@@ -36,6 +36,7 @@ enum {
     ROWS_DECIDE = 3,
     SNIFF_FIRST = 64,
     COMMAND_OCTETS = 3,
+    LINES_SLACK = 8,
     DCS_2D = 0x80, /* octet 4: T.30 table 2, bit 16 */
 };
 
@@ -135,6 +136,7 @@ bool class2_caller_begin(struct class2_caller *caller, const char *subaddress, c
 void class2_caller_page(struct class2_caller *caller)
 {
     arrived(caller);
+    session_image_in(caller->session); /* a page begins, even if no octet of it should come */
     carrier(caller, true);
     if (caller->bit_order != MODEM_BITS_AUTO)
         caller->is_reversed = caller->bit_order == MODEM_BITS_REVERSED;
@@ -242,14 +244,24 @@ static void give_command(struct class2_caller *caller)
     t30_hdlc_accept(caller->t30, frame, sizeof frame, TRUE);
 }
 
-bool class2_caller_page_end(struct class2_caller *caller, uint8_t command, bool is_whole)
+/* The modem counted rows that have not come to us: octets were lost between it and us. Some count a
+ * little otherwise than we do. */
+static bool lacks_rows(const struct class2_caller *caller, int lines)
+{
+    t30_stats_t stats;
+
+    t30_get_transfer_statistics(caller->t30, &stats);
+    return lines - lines / 50 - LINES_SLACK > stats.length;
+}
+
+bool class2_caller_page_end(struct class2_caller *caller, uint8_t command, bool is_whole, int lines)
 {
     uint8_t frame[COMMAND_OCTETS];
 
     if (!caller->is_known)
         settle_bit_order(caller, true);
-    if (is_whole)
-        put_rtc(caller);
+    if (is_whole && !lacks_rows(caller, lines))
+        put_rtc(caller); /* without it the page counts as cut short */
     carrier(caller, false);
     caller->command = command;
     caller->restart_due = command != FCF_MPS; /* if anything follows */

@@ -57,6 +57,23 @@ static const struct class2_row good_rows[] = {
      3,
      0,
      NULL},
+    {{.name = "a page without an octet, then the others",
+      .class = MODEM_CLASS_2,
+      .script =
+          SCRIPT(BEGIN_2, FDR, {"DC2", "@1" MPS_2}, FDR, {"DC2", "@0" MPS_2}, {"AT+FPTS=2", "OK"},
+                 FDR, {"DC2", "@2" MPS_2}, FDR, {"DC2", "@3" EOP_2}, BYE_2)},
+     CALL_DOUBTFUL,
+     3,
+     0,
+     "came in badly"},
+    {{.name = "octets lost between modem and us, then the page again",
+      .class = MODEM_CLASS_2,
+      .script = SCRIPT(BEGIN_2, FDR, {"DC2", "@1<|@0" MPS_2}, {"AT+FPTS=2", "OK"}, FDR,
+                       {"DC2", "@1" MPS_2}, FDR, {"DC2", "@2" EOP_2}, BYE_2)},
+     CALL_COMPLETE,
+     2,
+     1,
+     NULL},
     {{.name = "new parameters between pages",
       .class = MODEM_CLASS_2,
       .script = SCRIPT(BEGIN_2, FDR, {"DC2", "@1" MPS_2},
@@ -514,7 +531,7 @@ static void test_bit_orders(void **state)
             .script = i % 2 != 0 ? script_2d : script_1d,
         };
 
-        snprintf(page, sizeof page, "@%d" EOP_2, i / 8 + 1);
+        snprintf(page, sizeof page, "@%d|+FPTS: 1|+FET: 2|OK", i / 8 + 1);
         class2_run(&result, &c);
         if (result.info.verdict != CALL_COMPLETE ||
             result.page_hash[1] != class2_page_hash(&c, i / 8 + 1))
