@@ -72,17 +72,23 @@ static const char *plural(int count)
  * there is. */
 static void note_unconfirmed(struct lines *lines, const struct body_facts *facts)
 {
-    const struct folder_list *list = facts->unconfirmed;
+    int list[64], count = 0;
     char numbers[WORDS_MAX];
-    bool one = list->count == 1;
+    bool one;
 
-    if (list->count == 0)
+    /* One that was refused and then came well is there: nobody has to send it again. */
+    for (int i = 0; i < facts->unconfirmed->count && count < 64; i++)
+        if (facts->call->verdict != CALL_COMPLETE ||
+            !folder_list_has(facts->pages, facts->unconfirmed->numbers[i]))
+            list[count++] = facts->unconfirmed->numbers[i];
+    one = count == 1;
+    if (count == 0)
         return;
     add_note(lines,
              "Page%s %s %s received in part and %s not confirmed to the sender: ask them to send "
              "%s again. What arrived of %s is not attached; it is kept in the spool.",
-             plural(list->count), words_list(numbers, list->numbers, list->count),
-             one ? "was" : "were", one ? "was" : "were", one ? "it" : "them", one ? "it" : "them");
+             plural(count), words_list(numbers, list, count), one ? "was" : "were",
+             one ? "was" : "were", one ? "it" : "them", one ? "it" : "them");
 }
 
 static void note_partial(struct lines *lines, const struct body_facts *facts)
@@ -126,7 +132,9 @@ static void note_missing(struct lines *lines, const struct body_facts *facts)
     char numbers[WORDS_MAX];
     int last = last_number(facts->pages);
 
-    for (int number = 1; number < last && count < 64; number++)
+    if (last < facts->call->pages)
+        last = facts->call->pages;
+    for (int number = 1; number <= last && count < 64; number++)
         if (!folder_list_has(facts->pages, number) && !folder_list_has(facts->unconfirmed, number))
             missing[count++] = number;
     if (count > 0)

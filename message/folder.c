@@ -33,11 +33,14 @@ static int name_number(const char *name, const char *prefix)
     return number;
 }
 
-static bool is_regular(int dir_fd, const char *name)
+/* 1 or 0; what cannot be looked at is neither: it may be a page. */
+static int is_regular(int dir_fd, const char *name)
 {
     struct stat status;
 
-    return fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode);
+    if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : error_from_errno(errno);
+    return S_ISREG(status.st_mode);
 }
 
 static int list_add(struct folder_list *list, int number)
@@ -81,10 +84,12 @@ int folder_scan(int dir_fd, struct folder_list *pages, struct folder_list *uncon
     }
     errno = 0;
     while (error == 0 && (entry = readdir(dir)) != NULL) {
-        if (!is_regular(dir_fd, entry->d_name))
-            continue;
-        error = list_add(&found, name_number(entry->d_name, "page-"));
-        if (error == 0)
+        int regular = is_regular(dir_fd, entry->d_name);
+
+        error = regular < 0 ? regular : 0;
+        if (regular > 0)
+            error = list_add(&found, name_number(entry->d_name, "page-"));
+        if (regular > 0 && error == 0)
             error = list_add(&other, name_number(entry->d_name, "unconfirmed-"));
         errno = 0;
     }

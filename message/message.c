@@ -160,6 +160,10 @@ static int look_at_pages(struct compose *compose)
 
     if (error < 0)
         return fail(compose, error, "the folder cannot be listed");
+    /* At last, plain, it goes out with what there is, and says so (body.c). */
+    if (compose->pages.count < compose->request->call.pages && !compose->request->plain)
+        return fail(compose, ERROR_IO, "only %d of %d pages are in the folder",
+                    compose->pages.count, compose->request->call.pages);
     compose->unreadable.numbers = calloc(count + 1, sizeof(int));
     compose->damaged.numbers = calloc(count + 1, sizeof(int));
     compose->documents = calloc(count + NAMED_DOCUMENTS, sizeof *compose->documents);

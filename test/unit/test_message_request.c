@@ -230,6 +230,7 @@ static void the_role_answers(void **state)
     rig_page_write(request.folder, "page-0001.tif",
                    &(struct rig_page){1728, 100, 4, 0, .x = 204, .y = 196});
     request.plain = false;
+    request.call.pages = 1;
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets), 0);
     assert_int_equal(thread_start(&thread, "compose", serve, &sockets[1]), 0);
 
