@@ -179,6 +179,7 @@ int page_print_take(struct page_print *out, const struct page_bitmap *page)
 {
     uint32_t *rows = malloc(sizeof *rows * (size_t)(page->length > 0 ? page->length : 1));
     int count = 0;
+    int distinct = 0;
     int y;
 
     if (rows == NULL)
@@ -197,7 +198,12 @@ int page_print_take(struct page_print *out, const struct page_bitmap *page)
             rows[count++] = hash;
     }
     qsort(rows, (size_t)count, sizeof *rows, compare_hashes);
-    *out = (struct page_print){.rows = rows, .count = count};
+    /* Each once: rulings and frames, which all pages of a form have on most of their rows, would
+     * outweigh what is written on it. */
+    for (y = 1; y < count; y++)
+        if (rows[y] != rows[distinct])
+            rows[++distinct] = rows[y];
+    *out = (struct page_print){.rows = rows, .count = count > 0 ? distinct + 1 : 0};
     return 0;
 }
 

@@ -30,15 +30,15 @@ int page_image_encode(uint8_t **out, size_t *out_length, const struct page_bitma
 
 /* A page known again although a few rows differ: what a sender does after RTN. */
 struct page_print {
-    uint32_t *rows; /* owned: a sorted hash of every row that is not white */
+    uint32_t *rows; /* owned: sorted hashes of the rows that are not white, each once */
     int count;
 };
 
 int page_print_take(struct page_print *out, const struct page_bitmap *page);
 void page_print_free(struct page_print *print);
 
-/* True when at least half of the inked rows of the shorter page are in the other one. A page
- * without ink is like another without ink only. */
+/* True when at least half of the different inked rows of the page with fewer are in the other one.
+ * A page without ink is like another without ink only. */
 int page_print_is_like(const struct page_print *a, const struct page_print *b);
 
 #endif
