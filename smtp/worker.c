@@ -421,9 +421,10 @@ static void do_wait(struct engine *engine, struct job *job)
 
 static void do_mailbox(struct engine *engine, struct job *job)
 {
+    bool repeat = !job->fresh || job->delivery.uncertain || job->delivery.attempts > 0;
     char name[MAILBOX_NAME_MAX];
 
-    if (file_copy_of(engine, job, !job->fresh || job->delivery.uncertain) < 0) {
+    if (file_copy_of(engine, job, repeat) < 0) {
         turn_record(engine, job, SPOOL_DUE, clock_wall_ms() + job->tables->retry.wait_ms, false);
         return;
     }

@@ -162,7 +162,7 @@ const char *const db_queries[Q_COUNT] = {
     [Q_BEGUN] = "UPDATE delivery SET begun = 1, last_server = $1"
                 " WHERE id = $2 AND state = 'sending'",
     [Q_UNBEGUN] = "UPDATE delivery SET state = " WISHED_STATE(
-        "'due'") ", wish = '', lease_ms = 0"
+        "'due'") ", wish = '', lease_ms = 0, attempts = attempts + 1" /* it may lie in a mailbox */
                  " WHERE state = 'sending' AND lease_ms <= $1 AND begun = 0",
     [Q_LEASE_OVER] = "SELECT id, last_server FROM delivery WHERE state = 'sending'"
                      " AND lease_ms <= $1 ORDER BY id LIMIT $2",

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "smtp/mailbox.h"
 #include "test/unit/dispatch_rig.h"
 
 /* A newcomer: no server list; the mailbox is the way. */
@@ -222,6 +223,36 @@ static void test_crash(void **state)
     world_close(&world);
 }
 
+/* The process died between the filing and its record, and somebody read the mail meanwhile: it is
+ * not filed a second time. */
+static void test_crash_after_filing(void **state)
+{
+    struct world world;
+    struct spool_delivery delivery;
+    char fax_id[FAX_ID_MAX];
+    char from[400];
+    char to[400];
+
+    (void)state;
+    world_open(&world);
+    leave_claimed(&world, false, fax_id);
+    assert_int_equal(spool_delivery_list(world.spool, fax_id, &delivery, 1), 1);
+    assert_int_equal(mailbox_deliver(world.state_dir, delivery.recipient, fax_id,
+                                     delivery.message_path, false, NULL),
+                     0);
+    snprintf(from, sizeof from, "%s/mailbox/%s/new/%s.faxpost", world.state_dir, delivery.recipient,
+             fax_id);
+    snprintf(to, sizeof to, "%s/mailbox/%s/cur/%s.faxpost:2,S", world.state_dir, delivery.recipient,
+             fax_id);
+    assert_int_equal(rename(from, to), 0);
+    spool_close(world.spool);
+    assert_int_equal(spool_open(&world.spool, world.state_dir, SPOOL_OWN), 0);
+    world_start(&world, SETTINGS, NULL, NULL);
+    wait_count(&world, 1, 0);
+    assert_int_equal(count_mails(&world, "sales@example.com"), 0);
+    world_close(&world);
+}
+
 /* S13: after the last round that is not warned of there is a copy, and the delivery stays due. */
 static void test_warning(void **state)
 {
@@ -321,12 +352,12 @@ static void test_check(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mailbox_only), cmocka_unit_test(test_sent),
-        cmocka_unit_test(test_failover),     cmocka_unit_test(test_classes),
-        cmocka_unit_test(test_uncertain),    cmocka_unit_test(test_crash),
-        cmocka_unit_test(test_warning),      cmocka_unit_test(test_compose_failures),
-        cmocka_unit_test(test_compose_full), cmocka_unit_test(test_clock_set_back),
-        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_mailbox_only),       cmocka_unit_test(test_sent),
+        cmocka_unit_test(test_failover),           cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_uncertain),          cmocka_unit_test(test_crash),
+        cmocka_unit_test(test_crash_after_filing), cmocka_unit_test(test_warning),
+        cmocka_unit_test(test_compose_failures),   cmocka_unit_test(test_compose_full),
+        cmocka_unit_test(test_clock_set_back),     cmocka_unit_test(test_check),
     };
 
     log_open("test", getenv("VERBOSE") != NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_ALERT);
