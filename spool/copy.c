@@ -109,6 +109,16 @@ static int list_pages(int folder_fd, struct copied *out)
     return error;
 }
 
+int copy_count_pages(int folder_fd)
+{
+    struct copied found = {0};
+    int error = list_pages(folder_fd, &found);
+    int count = found.count;
+
+    copied_free(&found);
+    return error < 0 ? error : count;
+}
+
 /* One page. What cannot be a page of ours is left where it is: a link, a device, too large. */
 static int copy_page(int from_fd, int to_fd, struct db_page *page, int64_t *room, bool *copied)
 {

@@ -91,6 +91,9 @@ void copied_free(struct copied *copied);
  * their names. ERROR_FULL, ERROR_IO …: something is wrong with the disk, the copy is incomplete. */
 int copy_fax(int from_fd, int to_fd, struct copied *out);
 
+/* How many page files a folder holds. */
+int copy_count_pages(int folder_fd);
+
 /* Removes from a source folder the pages that the copy holds too, call.ini and what a killed writer
  * left; then the folder, when nothing else is in it. ERROR_EXISTS: something is left in it. */
 int copy_remove_source(int incoming_fd, const char *fax_id, int copy_fd);

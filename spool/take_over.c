@@ -160,12 +160,31 @@ static int record(struct spool *spool, int from_fd, int copy_fd, const char *fax
 
 /* 1 when there is a row, 0 when there is none. An error is neither: a fax that is recorded must not
  * be copied again over what was made of it. */
-static int is_recorded(struct spool *spool, const char *fax_id)
+static int is_recorded(struct spool *spool, const char *fax_id, struct spool_fax *out)
 {
-    struct spool_fax fax;
-    int error = spool_fax_get(spool, fax_id, &fax);
+    int error = spool_fax_get(spool, fax_id, out);
 
     return error == 0 ? 1 : error == ERROR_NOT_FOUND ? 0 : error;
+}
+
+/* A commit that failed may stand in the database's log all the same, and come true when the process
+ * dies: while the copy, which was begun anew, is not whole. */
+static int complete_copy(const struct spool_fax *fax, int from_fd)
+{
+    struct copied copied = {0};
+    int error = file_make_folders(fax->folder);
+    int copy_fd = error < 0 ? error : file_open_folder(AT_FDCWD, fax->folder);
+    int count = copy_fd < 0 ? copy_fd : copy_count_pages(copy_fd);
+
+    error = count < 0 ? count : 0;
+    if (error == 0 && count < fax->call.pages + fax->call.unconfirmed) {
+        log_warning("copy of a fax completed: fax=%s", fax->call.fax_id);
+        error = copy_fax(from_fd, copy_fd, &copied);
+    }
+    copied_free(&copied);
+    if (copy_fd >= 0)
+        close(copy_fd);
+    return error;
 }
 
 /* What is left in a source after this is reported by spool_incoming_stale(). */
@@ -201,11 +220,14 @@ static int copy_and_record(struct spool *spool, const char *fax_id, int from_fd)
 /* One folder whose call has ended. 1: taken over; 0: it was already, only its source was there. */
 static int take_over_one(struct spool *spool, const char *fax_id, int from_fd)
 {
-    int recorded = is_recorded(spool, fax_id);
-    int error = recorded == 0 ? copy_and_record(spool, fax_id, from_fd) : 0;
+    struct spool_fax fax;
+    int recorded = is_recorded(spool, fax_id, &fax);
+    int error = recorded < 0    ? recorded
+                : recorded == 0 ? copy_and_record(spool, fax_id, from_fd)
+                                : complete_copy(&fax, from_fd);
 
-    if (recorded < 0 || error < 0)
-        return recorded < 0 ? recorded : error;
+    if (error < 0)
+        return error;
     remove_source(spool, fax_id);
     return !recorded;
 }
