@@ -149,10 +149,12 @@ def test_least_room(box):
     assert not result["ok"] and result["sip"] == 486, result
     wait_log(gateway, "alert", "min_free")
     wait_log(gateway, "alert", "disk space is low")
+    assert any("calls are refused" in alarm for alarm in alarms(gateway)), alarms(gateway)
     gateway.sections["spool"]["min_free"] = "1"
     gateway.write_settings()
     gateway.reload()
     wait_for("a call is taken", lambda: fax(box, gateway, "again.tif")["ok"], 20, 0.5)
+    wait_for("that is over", lambda: not any("calls" in alarm for alarm in alarms(gateway)))
     gateway.mails(1)
 
 
