@@ -4,9 +4,9 @@
  *
  * All that speaks to libre is here, which makes it longer than other files.
  *
- * What libre 1.1 does not do is refused in good form: PRACK, UPDATE, session timers (420, 405). Its
- * last resort for unknown requests prints remote text, so listeners of ours stand before and behind
- * the session layer and nothing gets that far.
+ * What libre 1.1 does not do is refused in good form: PRACK, session timers (420, 405). Its last
+ * resort for unknown requests prints remote text, so listeners of ours stand before and behind the
+ * session layer and nothing gets that far.
  */
 #include "fax/sip/agent.h"
 
@@ -29,6 +29,7 @@ enum {
     HASH_SIZE = 1024,
     FILES_MOST = 65536,
     HEADER_MAX = 256,
+    CONTACT_MAX = NET_TEXT_MAX + 40,
     SECOND_MS = 1000,
     ANSWERS_MOST = 65536, /* octets that may wait to be sent by a connection */
 };
@@ -51,6 +52,7 @@ struct agent {
     struct sip *sip;
     struct sipsess_sock *sessions;
     struct sip_lsnr *first, *last, *replies;
+    struct dialog *dialogs; /* those that are not over */
     struct agent_handlers handlers;
     void *user;
     bool trace;
@@ -58,6 +60,8 @@ struct agent {
 };
 
 struct dialog {
+    struct dialog *next, **link;
+    char contact[CONTACT_MAX]; /* what the far side calls us by */
     struct sipsess *session;
     struct agent *agent;
     void *call;
@@ -343,11 +347,34 @@ static bool is_stranger(struct agent *agent, const struct sip_msg *msg)
     return true;
 }
 
+static struct dialog *find_dialog(const struct agent *agent, const struct sip_msg *msg)
+{
+    struct dialog *dialog = agent->dialogs;
+
+    while (dialog != NULL && !sip_dialog_cmp(sipsess_dialog(dialog->session), msg))
+        dialog = dialog->next;
+    return dialog;
+}
+
+/* The far side asks whether the call still lives (RFC 4028 7.4). We do not say that we take UPDATE,
+ * so offers come by re-INVITE; but who asks in this way hangs up when it is refused. We keep no
+ * session timer: whoever vanishes is missed by its media. */
+static void answer_update(const struct agent *agent, const struct sip_msg *msg)
+{
+    struct dialog *dialog = find_dialog(agent, msg);
+
+    if (dialog == NULL || mbuf_get_left(msg->mb) > 0) {
+        reply(agent, msg, dialog == NULL ? 481 : 488);
+        return;
+    }
+    (void)sip_replyf(agent->sip, msg, 200, "OK", "Contact: <%s>\r\n" ALLOW EMPTY, dialog->contact);
+}
+
 /* Stands before the session layer. */
 static bool first_handler(const struct sip_msg *msg, void *arg)
 {
-    static const char *const refused[] = {"UPDATE", "PRACK",   "INFO",    "REFER",    "SUBSCRIBE",
-                                          "NOTIFY", "MESSAGE", "PUBLISH", "REGISTER", NULL};
+    static const char *const refused[] = {"PRACK",   "INFO",    "REFER",    "SUBSCRIBE", "NOTIFY",
+                                          "MESSAGE", "PUBLISH", "REGISTER", NULL};
     struct agent *agent = arg;
 
     /* Who does not take our answers gets no more of them. */
@@ -361,6 +388,10 @@ static bool first_handler(const struct sip_msg *msg, void *arg)
     }
     if (pl_strcmp(&msg->met, "OPTIONS") == 0) {
         (void)sip_replyf(agent->sip, msg, 200, "OK", ALLOW "Accept: application/sdp\r\n" EMPTY);
+        return true;
+    }
+    if (pl_strcmp(&msg->met, "UPDATE") == 0) {
+        answer_update(agent, msg);
         return true;
     }
     if (is_method(msg, refused)) {
@@ -499,6 +530,9 @@ static void dialog_free(struct dialog *dialog)
 {
     tmr_cancel(&dialog->late);
     mem_deref(dialog->session);
+    *dialog->link = dialog->next;
+    if (dialog->next != NULL)
+        dialog->next->link = dialog->link;
     free(dialog);
 }
 
@@ -577,7 +611,6 @@ int dialog_ring(struct dialog **out, const struct agent_invite *invite, void *ca
     struct dialog *dialog = calloc(1, sizeof *dialog);
     struct pl written = {NULL, 0};
     char repaired[HEADER_MAX];
-    char own[NET_TEXT_MAX + 40];
     int err;
 
     if (dialog == NULL)
@@ -585,20 +618,25 @@ int dialog_ring(struct dialog **out, const struct agent_invite *invite, void *ca
     dialog->agent = invite->agent;
     dialog->call = call;
     tmr_init(&dialog->late);
-    contact_of(own, sizeof own, invite);
+    contact_of(dialog->contact, sizeof dialog->contact, invite);
     if (contact != NULL)
         written = contact->val;
     if (repair_contact(repaired, sizeof repaired, invite, contact))
         pl_set_str(&contact->val, repaired);
-    err = sipsess_accept(&dialog->session, invite->agent->sessions, msg, 180, "Ringing", own,
-                         "application/sdp", NULL, on_login, NULL, false, on_offer, on_answer,
-                         on_established, NULL, NULL, on_close, dialog, ALLOW);
+    err = sipsess_accept(&dialog->session, invite->agent->sessions, msg, 180, "Ringing",
+                         dialog->contact, "application/sdp", NULL, on_login, NULL, false, on_offer,
+                         on_answer, on_established, NULL, NULL, on_close, dialog, ALLOW);
     if (contact != NULL)
         contact->val = written; /* it lies in the message, which lives on */
     if (err != 0) {
         free(dialog);
         return err == ENOMEM ? ERROR_MEMORY : ERROR_FORMAT;
     }
+    dialog->link = &dialog->agent->dialogs;
+    dialog->next = *dialog->link;
+    if (dialog->next != NULL)
+        dialog->next->link = &dialog->next;
+    *dialog->link = dialog;
     tmr_start(&dialog->late, DIALOG_RING_MS, late_handler, dialog);
     *out = dialog;
     return 0;
@@ -723,6 +761,11 @@ void agent_close(struct agent *agent)
     if (agent == NULL)
         return;
     sipsess_close_all(agent->sessions);
+    for (struct dialog *dialog = agent->dialogs, *next; dialog != NULL; dialog = next) {
+        next = dialog->next;
+        dialog->next = NULL;
+        dialog->link = &dialog->next; /* it may outlive us */
+    }
     mem_deref(agent->sessions);
     mem_deref(agent->first);
     mem_deref(agent->last);

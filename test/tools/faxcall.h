@@ -80,6 +80,8 @@ struct options {
     int abort_after_page, abort_in_page; /* 0: none */
     bool abort_silent;
     enum hangup hangup;
+    int refresh_ms; /* 0: never */
+    bool refresh_by_update;
 };
 
 /* Reads the command line; on a mistake, and after --help, says so and ends the program. */

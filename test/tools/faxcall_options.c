@@ -31,6 +31,9 @@ static const char help[] =
     "  --concurrent N        calls at once, at most (as many as --calls)\n"
     "  --timeout S           a call is ended after so many seconds (600)\n"
     "  --hangup bye|none|silent  after the fax: BYE; wait for the other side's BYE; vanish (bye)\n"
+    "  --refresh S           session refresh every S seconds, as session timers do it; the call\n"
+    "                        fails when it is refused\n"
+    "  --refresh-by invite|update  (invite)\n"
     "  --threads N           media threads (1)\n"
     "\n"
     "Media\n"
@@ -222,6 +225,8 @@ enum {
     O_TIMEOUT,
     O_HANGUP,
     O_THREADS,
+    O_REFRESH,
+    O_REFRESH_BY,
     O_T38,
     O_AUDIO,
     O_SWITCH,
@@ -269,6 +274,8 @@ static const struct option names[] = {
     {"timeout", 1, NULL, O_TIMEOUT},
     {"hangup", 1, NULL, O_HANGUP},
     {"threads", 1, NULL, O_THREADS},
+    {"refresh", 1, NULL, O_REFRESH},
+    {"refresh-by", 1, NULL, O_REFRESH_BY},
     {"t38", 1, NULL, O_T38},
     {"audio", 1, NULL, O_AUDIO},
     {"switch", 1, NULL, O_SWITCH},
@@ -308,6 +315,7 @@ static const struct option names[] = {
 
 static const char *const transports[] = {"udp", "tcp", NULL};
 static const char *const hangups[] = {"bye", "none", "silent", NULL};
+static const char *const refreshes[] = {"invite", "update", NULL};
 static const char *const corrections[] = {"none", "redundancy", "fec", NULL};
 static const char *const laws[] = {"ulaw", "alaw", NULL};
 static const char *const switchings[] = {"refuse", "peer", "self", NULL};
@@ -329,6 +337,10 @@ static bool call_option(struct options *options, int option, const char *name, c
     case O_TIMEOUT: options->timeout_s = number_of(name, value, 1, 86400); return true;
     case O_HANGUP: options->hangup = (enum hangup)word_of(name, value, hangups); return true;
     case O_THREADS: options->threads = number_of(name, value, 1, 64); return true;
+    case O_REFRESH: options->refresh_ms = number_of(name, value, 1, 86400) * 1000; return true;
+    case O_REFRESH_BY:
+        options->refresh_by_update = word_of(name, value, refreshes) == 1;
+        return true;
     case O_ABORT_AFTER: options->abort_after_page = number_of(name, value, 1, 1000); return true;
     case O_ABORT_IN: options->abort_in_page = number_of(name, value, 1, 1000); return true;
     case O_ABORT: options->abort_silent = word_of(name, value, aborts) == 0; return true;

@@ -35,7 +35,7 @@ struct call {
     struct calls *all;
     struct sipsess *sess; /* NULL once it is over, or left alone (silent) */
     struct media *media;
-    struct tmr limit, step;
+    struct tmr limit, step, refresh;
     struct sdp remote; /* the other side's last description */
     enum kind kind;    /* as agreed on */
     uint64_t sdp_id, sdp_version;
@@ -135,6 +135,7 @@ static void call_destroy(void *data)
 
     tmr_cancel(&call->limit);
     tmr_cancel(&call->step);
+    tmr_cancel(&call->refresh);
     list_unlink(&call->le);
     mem_deref(call->sess);
     media_free(call->media);
@@ -169,6 +170,7 @@ static void call_end(struct call *call, const char *why)
     call->ended = true;
     tmr_cancel(&call->limit);
     tmr_cancel(&call->step);
+    tmr_cancel(&call->refresh);
     if (why != NULL && call->result.error[0] == '\0')
         text_copy(call->result.error, sizeof call->result.error, why);
     call->result.seconds = (double)(clock_monotonic_ms() - call->started_ms) / 1000;
@@ -337,12 +339,56 @@ static int offer_handler(struct mbuf **out, const struct sip_msg *message, void 
     return *out != NULL ? 0 : ENOTSUP; /* becomes 488 */
 }
 
+/* ---- session refresh (RFC 4028) ------------------------------------------------------------- */
+
+static void update_answered(int error, const struct sip_msg *message, void *data)
+{
+    struct call *call = data;
+
+    if (error != 0 || message->scode >= 300)
+        re_snprintf(call->result.error, sizeof call->result.error, "UPDATE answered with %u (%m)",
+                    message != NULL ? message->scode : 0, error);
+    mem_deref(call);
+}
+
+static int update_send(struct call *call)
+{
+    return sip_drequestf(NULL, call->all->sip, true, "UPDATE", sipsess_dialog(call->sess), 0, NULL,
+                         NULL, update_answered, mem_ref(call),
+                         "Supported: timer\r\nSession-Expires: 1800;refresher=uac\r\n"
+                         "Content-Length: 0\r\n\r\n");
+}
+
+/* The same description with the same version: nothing changes. */
+static void refresh_handler(void *data)
+{
+    struct call *call = data;
+    struct mbuf *offer = NULL;
+    int error;
+
+    if (call->ended || call->done)
+        return;
+    tmr_start(&call->refresh, (uint64_t)call->all->options->refresh_ms, refresh_handler, call);
+    if (call->all->options->refresh_by_update) {
+        error = update_send(call);
+    } else {
+        call->sdp_version--;
+        offer = offer_make(call, call->kind, &call->remote);
+        error = offer == NULL ? ENOMEM : sipsess_modify(call->sess, offer);
+    }
+    if (error != 0)
+        re_snprintf(call->result.error, sizeof call->result.error, "refresh not sent: %m", error);
+    mem_deref(offer);
+}
+
 static void established_handler(const struct sip_msg *message, void *data)
 {
     struct call *call = data;
 
     (void)message;
     call->answered = true;
+    if (call->all->options->refresh_ms > 0)
+        tmr_start(&call->refresh, (uint64_t)call->all->options->refresh_ms, refresh_handler, call);
     if (call->all->options->switching == SWITCH_SELF && call->kind == KIND_AUDIO)
         tmr_start(&call->step, (uint64_t)call->all->options->switch_after_ms, switch_handler, call);
 }
