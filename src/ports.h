@@ -11,8 +11,8 @@
 
 #include <stddef.h>
 
-#include "fax/receive_settings.h"
 #include "fax/modem/serial.h"
+#include "fax/receive_settings.h"
 #include "src/settings.h"
 
 struct ports {

@@ -11,8 +11,8 @@
 
 #include "base/log.h"
 #include "base/thread.h"
-#include "fax/receive.h"
 #include "fax/modem/serial.h"
+#include "fax/receive.h"
 #include "spool/call_info.h"
 #include "src/role.h"
 

@@ -10,8 +10,8 @@
 #include "fax/call.h"
 #include "fax/mailbox.h"
 #include "fax/modem/modem_ring.h"
-#include "fax/t30/modem_traits.h"
 #include "fax/modem/serial.h"
+#include "fax/t30/modem_traits.h"
 
 enum { MODEM_OUT_MAX = 4096 };
 

@@ -13,8 +13,8 @@
 #include <stddef.h>
 
 #include "base/conf.h"
-#include "fax/t30/modem_traits.h"
 #include "fax/modem/serial.h"
+#include "fax/t30/modem_traits.h"
 
 enum {
     MODEM_COMMAND_MAX = 64,  /* one command with NUL, without AT */

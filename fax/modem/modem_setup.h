@@ -17,8 +17,8 @@
 #include <stdint.h>
 
 #include "fax/modem/modem_models.h"
-#include "fax/t30/modem_traits.h"
 #include "fax/modem/serial.h"
+#include "fax/t30/modem_traits.h"
 
 struct modem_setup;
 
