@@ -131,6 +131,26 @@ int submit_rig_close(void)
     return system(command);
 }
 
+void submit_rig_send(struct submit_session *session, int fd, const char *name, int64_t bytes,
+                     const char *recipient, struct submit_result *result)
+{
+    struct submit_timeouts timeouts = {20000, 20000, 20000, 20000, 20000};
+    struct submit_recipient to = {.address = recipient};
+    char path[200];
+    struct submit_request request = {
+        .message_path = path,
+        .message_bytes = bytes,
+        .envelope_from = "op@example.com",
+        .hello = "gw.example.com",
+        .recipients = &to,
+        .recipient_count = 1,
+        .timeouts = &timeouts,
+    };
+
+    snprintf(path, sizeof path, "%s/%s", rig.folder, name);
+    rig.transport->send(session, fd, rig.deadlines, &request, result);
+}
+
 /* ---- one row ----------------------------------------------------------------------------------
  */
 

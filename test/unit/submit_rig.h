@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "smtp/deadline.h"
 #include "smtp/resolve.h"
@@ -71,6 +72,10 @@ extern const size_t submit_common_row_count;
 /* Runs these rows and the common ones; prints a line for each and fails the test when one is wrong.
  */
 void submit_rig_run(const struct submit_row *rows, size_t count);
+
+/* Sends a file of the folder, of so many octets (0: not said), by a connection, or by none (-1). */
+void submit_rig_send(struct submit_session *session, int fd, const char *name, int64_t bytes,
+                     const char *recipient, struct submit_result *result);
 
 /* The settings of a row's server. */
 void submit_rig_describe(struct server *server, const struct submit_row *row, int port);

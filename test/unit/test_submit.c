@@ -180,8 +180,6 @@ static void test_one_of_two(void **state)
 /* A message that is not what it was: nothing is sent. */
 static void test_damaged_message(void **state)
 {
-    struct submit_recipient recipient = {.address = "a@example.com"};
-    struct submit_timeouts timeouts = {500, 500, 500, 500, 500};
     static const struct {
         const char *name;
         int64_t bytes;
@@ -193,22 +191,11 @@ static void test_damaged_message(void **state)
         struct submit_session *session = NULL;
         struct server settings;
         struct submit_result result;
-        char path[200];
         char why[200];
-        struct submit_request request = {
-            .message_path = path,
-            .message_bytes = cases[i].bytes,
-            .envelope_from = "a@b",
-            .hello = "x",
-            .recipients = &recipient,
-            .recipient_count = 1,
-            .timeouts = &timeouts,
-        };
 
-        snprintf(path, sizeof path, "%s/%s", rig.folder, cases[i].name);
         submit_rig_describe(&settings, &(struct submit_row){.name = "x"}, 1);
         assert_int_equal(submit_esmtp.open(&session, &settings, why, sizeof why), 0);
-        submit_esmtp.send(session, -1, rig.deadlines, &request, &result);
+        submit_rig_send(session, -1, cases[i].name, cases[i].bytes, "a@example.com", &result);
         assert_true(result.local_error < 0);
         submit_esmtp.close(session);
     }
@@ -218,27 +205,15 @@ static void test_damaged_message(void **state)
  * this machine. */
 static void test_password_in_clear(void **state)
 {
-    struct submit_recipient recipient = {.address = "a@example.com"};
-    struct submit_timeouts timeouts = {500, 500, 500, 500, 500};
     struct submit_session *session = NULL;
     struct server settings;
     struct submit_result result;
-    char path[200];
     char why[200];
-    struct submit_request request = {
-        .message_path = path,
-        .envelope_from = "a@b",
-        .hello = "x",
-        .recipients = &recipient,
-        .recipient_count = 1,
-        .timeouts = &timeouts,
-    };
 
     (void)state;
-    snprintf(path, sizeof path, "%s/small", rig.folder);
     submit_rig_describe(&settings, &(struct submit_row){.auth = SERVER_AUTH_LOGIN}, 1);
     assert_int_equal(submit_esmtp.open(&session, &settings, why, sizeof why), 0);
-    submit_esmtp.send(session, -1, rig.deadlines, &request, &result);
+    submit_rig_send(session, -1, "small", 0, "a@example.com", &result);
     assert_int_equal(result.failure.stage, STAGE_AUTH);
     submit_esmtp.close(session);
     settings.password_file[0] = 'x';

@@ -163,24 +163,12 @@ static void test_rows(void **state)
 static void send_once(struct submit_session *session, const struct server *server,
                       struct submit_result *result)
 {
-    struct submit_timeouts timeouts = {20000, 20000, 20000, 20000, 20000};
-    struct submit_recipient recipient = {.address = "a@example.com"};
-    char path[200];
-    struct submit_request request = {
-        .message_path = path,
-        .envelope_from = "op@example.com",
-        .hello = "gw.example.com",
-        .recipients = &recipient,
-        .recipient_count = 1,
-        .timeouts = &timeouts,
-    };
     char address[CONNECT_ADDRESS_MAX];
     struct failure why;
     int fd = connect_open(rig.resolver, "127.0.0.1", server->port, 5000, -1, address, &why);
 
-    snprintf(path, sizeof path, "%s/small", rig.folder);
     assert_true(fd >= 0);
-    submit_curl.send(session, fd, rig.deadlines, &request, result);
+    submit_rig_send(session, fd, "small", 0, "a@example.com", result);
     close(fd);
 }
 
@@ -340,30 +328,18 @@ static void test_hanging_command(void **state)
 /* Nothing that could become a command of its own is sent. */
 static void test_address_with_a_line_end(void **state)
 {
-    struct submit_timeouts timeouts = {500, 500, 500, 500, 500};
-    struct submit_recipient recipient = {.address = "a@example.com>\r\nRCPT TO:<b@example.com"};
+    static const char address[] = "a@example.com>\r\nRCPT TO:<b@example.com";
     struct submit_session *session = NULL;
     struct submit_result result;
     struct server server;
-    char path[200];
     char why[200];
-    struct submit_request request = {
-        .message_path = path,
-        .envelope_from = "a@b",
-        .hello = "x",
-        .recipients = &recipient,
-        .recipient_count = 1,
-        .timeouts = &timeouts,
-    };
 
     (void)state;
-    snprintf(path, sizeof path, "%s/small", rig.folder);
     submit_rig_describe(&server, &(struct submit_row){.name = "x"}, 1);
     assert_int_equal(submit_curl.open(&session, &server, why, sizeof why), 0);
-    submit_curl.send(session, -1, rig.deadlines, &request, &result);
+    submit_rig_send(session, -1, "small", 0, address, &result);
     assert_int_equal(result.local_error, ERROR_FORMAT);
-    snprintf(path, sizeof path, "%s/missing", rig.folder);
-    submit_curl.send(session, -1, rig.deadlines, &request, &result);
+    submit_rig_send(session, -1, "missing", 0, "a@example.com", &result);
     assert_int_equal(result.local_error, ERROR_NOT_FOUND);
     submit_curl.close(session);
 }
