@@ -9,6 +9,7 @@
 #include "src/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
 #include <seccomp.h>
@@ -61,33 +62,35 @@ static const char *const for_all[] = {
     /* descriptors, and waiting for them */
     "_llseek", "_newselect", "close", "close_range", "dup", "dup2", "dup3", "epoll_create",
     "epoll_create1", "epoll_ctl", "epoll_ctl_old", "epoll_pwait", "epoll_pwait2", "epoll_wait",
-    "eventfd", "eventfd2", "fcntl", "fcntl64", "lseek", "pipe", "pipe2", "poll", "ppoll",
-    "ppoll_time64", "pread64", "preadv", "preadv2", "pselect6", "pselect6_time64", "pwrite64",
-    "pwritev", "pwritev2", "read", "readv", "select", "timerfd_create", "timerfd_gettime",
-    "timerfd_gettime64", "timerfd_settime", "timerfd_settime64", "write", "writev",
+    "eventfd", "eventfd2", "lseek", "pipe", "pipe2", "poll", "ppoll", "ppoll_time64", "pread64",
+    "preadv", "preadv2", "pselect6", "pselect6_time64", "pwrite64", "pwritev", "pwritev2", "read",
+    "readv", "select", "timerfd_create", "timerfd_gettime", "timerfd_gettime64", "timerfd_settime",
+    "timerfd_settime64", "write", "writev",
     /* files, as far as Landlock lets it */
     "access", "copy_file_range", "faccessat", "faccessat2", "fadvise64", "fadvise64_64",
-    "fallocate", "fdatasync", "flock", "fstat", "fstat64", "fstatat64", "fstatfs", "fstatfs64",
-    "fsync", "ftruncate", "ftruncate64", "getcwd", "getdents", "getdents64", "lstat", "lstat64",
-    "mkdir", "mkdirat", "newfstatat", "open", "openat", "openat2", "readahead", "readlink",
-    "readlinkat", "rename", "renameat", "renameat2", "rmdir", "sendfile", "sendfile64", "stat",
-    "stat64", "statfs", "statfs64", "statx", "sync_file_range", "syncfs", "umask", "unlink",
-    "unlinkat",
+    "fdatasync", "flock", "fstat", "fstat64", "fstatat64", "fstatfs", "fstatfs64", "fsync",
+    "getcwd", "getdents", "getdents64", "lstat", "lstat64", "mkdir", "mkdirat", "newfstatat",
+    "open", "openat", "openat2", "readahead", "readlink", "readlinkat", "rename", "renameat",
+    "renameat2", "rmdir", "sendfile", "sendfile64", "stat", "stat64", "statfs", "statfs64", "statx",
+    "sync_file_range", "syncfs", "umask", "unlink", "unlinkat",
     /* sockets that are there: the channel, and what came by it */
     "getpeername", "getsockname", "getsockopt", "recv", "recvfrom", "recvmsg", "send", "sendmsg",
     "sendto", "shutdown", NULL};
 
-static const char *const for_receive[] = {"accept",          "accept4",  "bind",     "connect",
-                                          "listen",          "recvmmsg", "sendmmsg", "setsockopt",
-                                          "recvmmsg_time64", NULL};
+static const char *const for_receive[] = {"accept",   "accept4",         "bind",
+                                          "connect",  "listen",          "recvmmsg",
+                                          "sendmmsg", "recvmmsg_time64", NULL};
 
 static const char *const for_deliver[] = {"accept",
                                           "accept4",
                                           "chmod",
                                           "connect",
+                                          "fallocate",
                                           "fchmod",
                                           "fchmodat",
                                           "fchmodat2",
+                                          "ftruncate",
+                                          "ftruncate64",
                                           "inotify_add_watch",
                                           "inotify_init",
                                           "inotify_init1",
@@ -96,7 +99,6 @@ static const char *const for_deliver[] = {"accept",
                                           "linkat",
                                           "recvmmsg",
                                           "sendmmsg",
-                                          "setsockopt",
                                           "socketpair",
                                           "truncate",
                                           "truncate64",
@@ -237,6 +239,63 @@ static void allow_of_oneself(struct filter *filter)
     rule(filter, SCMP_ACT_ALLOW, "setrlimit", 0, NULL);
 }
 
+/* Locks, copies and flags. No signals to others (F_SETOWN, F_SETSIG, O_ASYNC, F_NOTIFY), which
+ * Landlock stops from Linux 6.12 on only, and no leases, for which others would have to wait. */
+static void allow_fcntl(struct filter *filter)
+{
+    static const int commands[] = {
+        F_DUPFD,
+        F_DUPFD_CLOEXEC,
+        F_GETFD,
+        F_SETFD,
+        F_GETFL,
+        F_GET_SEALS,
+        F_ADD_SEALS,
+        F_GETPIPE_SZ,
+        F_SETPIPE_SZ,
+        5 /* F_GETLK, */,
+        6 /* F_SETLK */,
+        7 /* F_SETLKW */,
+        12 /* the same with 64 bits where a long has 32 */,
+        13,
+        14,
+        F_OFD_GETLK,
+        F_OFD_SETLK,
+        F_OFD_SETLKW,
+    };
+    static const char *const names[] = {"fcntl", "fcntl64"};
+    size_t i;
+    size_t k;
+
+    for (k = 0; k < 2; k++) {
+        for (i = 0; i < sizeof commands / sizeof commands[0]; i++)
+            rule_int(filter, SCMP_ACT_ALLOW, names[k], 1, commands[i]);
+        rule(filter, SCMP_ACT_ALLOW, names[k], 2,
+             (const struct scmp_arg_cmp[]){INT(1, F_SETFL), BITS(2, O_ASYNC, 0)});
+    }
+}
+
+/* All but SO_LINGER, which is passed over in silence, since libre says of every connection that it
+ * shall not linger: whoever closes such a socket last waits, and that is who got it sent over a
+ * channel. (There is no masked "not equal": it is said bit by bit.) */
+static void allow_socket_options(struct filter *filter)
+{
+    int n;
+
+    rule(filter, SCMP_ACT_ERRNO(0), "setsockopt", 2,
+         (const struct scmp_arg_cmp[]){INT(1, SOL_SOCKET), INT(2, SO_LINGER)});
+    rule_int(filter, SCMP_ACT_ALLOW, "setsockopt", 1, IPPROTO_IP);
+    for (n = 1; n < 32; n++) /* neither 0 nor SOL_SOCKET, which is 1 */
+        rule(filter, SCMP_ACT_ALLOW, "setsockopt", 1, &BITS(1, 1U << n, 1U << n));
+    for (n = 4; n < 32; n++)
+        rule(filter, SCMP_ACT_ALLOW, "setsockopt", 2,
+             (const struct scmp_arg_cmp[]){INT(1, SOL_SOCKET), BITS(2, 1U << n, 1U << n)});
+    for (n = 0; n < 16; n++)
+        if (n != SO_LINGER)
+            rule(filter, SCMP_ACT_ALLOW, "setsockopt", 2,
+                 (const struct scmp_arg_cmp[]){INT(1, SOL_SOCKET), INT(2, n)});
+}
+
 /* Serial ports, and how much there is to be read. Not TIOCSTI, which types for others. */
 static void allow_ioctls(struct filter *filter)
 {
@@ -250,7 +309,6 @@ static void allow_ioctls(struct filter *filter)
         TCFLSH,
         TCSBRK,
         TCSBRKP,
-        TCXONC,
         TIOCEXCL,
         TIOCNXCL,
         TIOCMGET,
@@ -311,6 +369,7 @@ static void allow_data_only(struct filter *filter)
 static void fill_receive(struct filter *filter)
 {
     rules(filter, SCMP_ACT_ALLOW, for_receive);
+    allow_socket_options(filter);
     allow_internet(filter);
     allow_routes(filter);
     allow_data_only(filter);
@@ -330,6 +389,7 @@ static void allow_code(struct filter *filter)
 static void fill_deliver(struct filter *filter)
 {
     rules(filter, SCMP_ACT_ALLOW, for_deliver);
+    allow_socket_options(filter);
     allow_internet(filter);
     allow_routes(filter);
     rule_int(filter, SCMP_ACT_ALLOW, "socket", 0, AF_UNIX); /* nscd, systemd-resolved, sssd */
@@ -350,6 +410,8 @@ static void fill_wide(struct filter *filter)
         rule(filter, SCMP_ACT_ERRNO(EPERM), "clone", 1, &BITS(0, spaces[i], spaces[i]));
     rule(filter, SCMP_ACT_ERRNO(ENOSYS), "clone3", 0, NULL);
     rule_int(filter, SCMP_ACT_ERRNO(EPERM), "ioctl", 1, TIOCSTI);
+    rule(filter, SCMP_ACT_ERRNO(0), "setsockopt", 2,
+         (const struct scmp_arg_cmp[]){INT(1, SOL_SOCKET), INT(2, SO_LINGER)});
     for (domain = 0; domain < 64; domain++) {
         for (i = 0; i < 4 && domains[i] != domain; i++)
             ;
@@ -369,6 +431,7 @@ static void fill(struct filter *filter, const struct sandbox_plan *plan)
     rules(filter, SCMP_ACT_ALLOW, for_all);
     allow_threads(filter);
     allow_of_oneself(filter);
+    allow_fcntl(filter);
     allow_ioctls(filter);
     switch (plan->role) {
     case ROLE_RECEIVE: fill_receive(filter); break;

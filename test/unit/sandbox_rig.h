@@ -49,6 +49,7 @@ attempt run_program, fork_self, vfork_self, start_program, trace_parent, end_par
     make_data_code, abort_self, give_name, become_dumpable, socket_udp, socket_tcp, socket_local,
     socket_raw, socket_packet, socket_audit, socket_virtual, make_pair, list_addresses, bind_udp,
     bind_and_listen, only_listen, connect_tcp, several_datagrams, resolve_name, wait_in_many_ways,
-    watch_folder, use_serial_port, type_for_others;
+    watch_folder, use_serial_port, type_for_others, signal_by_descriptor, choose_signal,
+    be_told_by_signal, change_flags, take_lease, linger, cut_an_open_file, stop_terminal;
 
 #endif

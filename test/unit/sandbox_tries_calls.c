@@ -5,6 +5,7 @@
 #include "test/unit/sandbox_rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/netlink.h>
 #include <netdb.h>
@@ -204,6 +205,48 @@ int become_dumpable(void)
     return done(prctl(PR_SET_DUMPABLE, 1));
 }
 
+/* The kernel sends SIGURG, and would any other one, to whom a descriptor is said to belong. */
+int signal_by_descriptor(void)
+{
+    int ends[2];
+
+    if (pipe(ends) < 0)
+        return EXIT_BROKEN;
+    return done(fcntl(ends[0], F_SETOWN, sandbox_parent));
+}
+
+int choose_signal(void)
+{
+    int ends[2];
+
+    return pipe(ends) < 0 ? EXIT_BROKEN : done(fcntl(ends[0], F_SETSIG, SIGKILL));
+}
+
+int be_told_by_signal(void)
+{
+    int ends[2];
+
+    return pipe(ends) < 0 ? EXIT_BROKEN : done(fcntl(ends[0], F_SETFL, O_ASYNC | O_NONBLOCK));
+}
+
+int change_flags(void)
+{
+    int ends[2];
+
+    if (pipe(ends) < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ||
+        fcntl(ends[0], F_SETFD, FD_CLOEXEC) < 0 || fcntl(ends[0], F_DUPFD_CLOEXEC, 3) < 0)
+        return errno;
+    return done(fcntl(ends[0], F_GETFL));
+}
+
+/* Whoever opens the file then has to wait, up to 45 seconds. */
+int take_lease(void)
+{
+    int fd = memfd_create("lease", MFD_CLOEXEC);
+
+    return fd < 0 ? EXIT_BROKEN : done(fcntl(fd, F_SETLEASE, F_WRLCK));
+}
+
 /* ---- sockets ------------------------------------------------------------------------------------
  */
 
@@ -318,6 +361,19 @@ int several_datagrams(void)
     return recvmmsg(fd, messages, 1, MSG_DONTWAIT, NULL) < 0 && errno == EAGAIN ? 0 : errno;
 }
 
+/* Whoever closes such a socket last, waits. The call itself is passed over. */
+int linger(void)
+{
+    struct linger linger = {1, 100};
+    socklen_t length = sizeof linger;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &length) < 0)
+        return errno;
+    return linger.l_onoff != 0 ? 0 : EPERM;
+}
+
 /* By /etc/hosts, with all that the C library loads for it. */
 int resolve_name(void)
 {
@@ -387,4 +443,10 @@ int use_serial_port(void)
 int type_for_others(void)
 {
     return done(ioctl(sandbox_terminal, TIOCSTI, "x"));
+}
+
+/* Who writes to it then waits for ever. */
+int stop_terminal(void)
+{
+    return done(tcflow(sandbox_terminal, TCOON));
 }

@@ -148,6 +148,14 @@ int terminal_by_name(void)
     return opened("/dev/tty", O_RDWR);
 }
 
+/* Standard error may be a file: a log that all write. */
+int cut_an_open_file(void)
+{
+    int fd = memfd_create("log", MFD_CLOEXEC);
+
+    return fd < 0 ? EXIT_BROKEN : done(ftruncate(fd, 0));
+}
+
 /* What receive does in incoming/, and compose in the folder of a fax. */
 static int store(const char *folder)
 {
@@ -165,8 +173,8 @@ static int store(const char *folder)
         flock(dir, LOCK_EX | LOCK_NB) < 0)
         return errno;
     file = openat(dir, ".new.tmp", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file < 0 || write(file, text, sizeof text) < 0 || ftruncate(file, 3) < 0 ||
-        fsync(file) < 0 || renameat(dir, ".new.tmp", dir, "page-0001.tif") < 0 || fsync(dir) < 0)
+    if (file < 0 || write(file, text, sizeof text) < 0 || fsync(file) < 0 ||
+        renameat(dir, ".new.tmp", dir, "page-0001.tif") < 0 || fsync(dir) < 0)
         return errno;
     if (rename(path, renamed) < 0 || fstat(file, &st) < 0 || statvfs(folder, &space) < 0 ||
         faccessat(dir, "page-0001.tif", F_OK, AT_SYMLINK_NOFOLLOW) < 0 || futimens(dir, NULL) < 0 ||

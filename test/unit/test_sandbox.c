@@ -119,6 +119,7 @@ static const struct trial trials[] = {
     {"store in fax", store_in_fax, REFUSED, FINE, FINE},
     {"rename between folders", between_folders, REFUSED, REFUSED, FINE},
     {"write in a mailbox elsewhere", write_through_link, REFUSED, REFUSED, FINE},
+    {"cut an open file", cut_an_open_file, REFUSED, REFUSED, FINE},
     {"memory file by its name", memory_file_by_name, FINE, FINE, FINE},
     {"/dev/urandom", random_device, FINE, FINE, FINE},
     {"/etc/localtime", zone, FINE, FINE, FINE},
@@ -132,6 +133,12 @@ static const struct trial trials[] = {
     {"kill everybody", end_all, REFUSED, REFUSED, REFUSED},
     {"tgkill of another", signal_parent_thread, REFUSED, REFUSED, REFUSED},
     {"prlimit of another", limit_parent, REFUSED, REFUSED, REFUSED},
+    {"F_SETOWN of another", signal_by_descriptor, REFUSED, REFUSED, REFUSED},
+    {"F_SETSIG", choose_signal, REFUSED, REFUSED, REFUSED},
+    {"O_ASYNC", be_told_by_signal, REFUSED, REFUSED, REFUSED},
+    {"F_SETLEASE", take_lease, REFUSED, REFUSED, REFUSED},
+    {"flags of a descriptor", change_flags, FINE, FINE, FINE},
+    {"SO_LINGER", linger, REFUSED, REFUSED, REFUSED},
     {"process_vm_readv", read_memory_of_parent, DEADLY, DEADLY, DEADLY},
     {"mount", mount_something, DEADLY, DEADLY, DEADLY},
     {"unshare", new_namespace, DEADLY, DEADLY, DEADLY},
@@ -167,6 +174,7 @@ static const struct trial trials[] = {
     {"inotify", watch_folder, REFUSED, REFUSED, FINE},
     {"serial port", use_serial_port, FINE, FINE, FINE},
     {"TIOCSTI", type_for_others, REFUSED, REFUSED, REFUSED},
+    {"TCXONC", stop_terminal, REFUSED, REFUSED, REFUSED},
 };
 
 static bool can_be_tried(void)
@@ -234,6 +242,7 @@ static const struct {
     {"io_uring", use_ring, REFUSED},
     {"raw packets", socket_packet, REFUSED},
     {"vsock", socket_virtual, REFUSED},
+    {"SO_LINGER", linger, REFUSED},
     {"bind UDP", bind_udp, REFUSED},
     {"bind and listen", bind_and_listen, REFUSED},
     {"listen on any port", only_listen, REFUSED},
