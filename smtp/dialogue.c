@@ -454,7 +454,9 @@ static char mask_mechanism(struct dialogue *dialogue, char c)
 }
 
 /* Offers of an EHLO reply are masked octet by octet, for a line may come in pieces. CHUNKING: with
- * BDAT a transfer that breaks off would not be told from one that ended. */
+ * BDAT a transfer that breaks off would not be told from one that ended. The library reads more
+ * than RFC 5321 4.1.1.1 has, blanks before a keyword and tabs behind it: an offer that would not
+ * be known here is none there either. */
 static char mask_offer(struct dialogue *dialogue, char c)
 {
     static const char chunking[] = "CHUNKING";
@@ -463,6 +465,8 @@ static char mask_offer(struct dialogue *dialogue, char c)
 
     if (!is_ehlo_offer(dialogue) || n < 4)
         return c;
+    if (c != '\r' && c != '\n' && (c < 0x20 || c > 0x7e || (n == 4 && !isalnum((unsigned char)c))))
+        return 'X';
     if (n == 4 + strlen(chunking) - 1 && strncasecmp(offer, chunking, n - 4) == 0 &&
         toupper((unsigned char)c) == 'G')
         return 'X';
@@ -478,32 +482,42 @@ static char mask_offer(struct dialogue *dialogue, char c)
     return mask_mechanism(dialogue, c);
 }
 
+static bool take_octet(struct dialogue *dialogue, char c)
+{
+    size_t *length = &dialogue->line_length;
+
+    if (++dialogue->reply_bytes > DIALOGUE_REPLY_MAX)
+        return reject(dialogue, "a reply without end");
+    if (c != '\n') {
+        if (*length == DIALOGUE_LINE_MAX)
+            return reject(dialogue, "a line without end");
+        /* For the library it is a blank, behind which another offer could stand. */
+        if (c != '\r' && *length > 0 && dialogue->line[*length - 1] == '\r')
+            return reject(dialogue, "a CR that ends no line");
+        dialogue->line[(*length)++] = c;
+        return true;
+    }
+    while (*length > 0 && dialogue->line[*length - 1] == '\r')
+        (*length)--;
+    dialogue->line[*length] = '\0';
+    *length = 0;
+    return take_line(dialogue);
+}
+
 bool dialogue_received(struct dialogue *dialogue, char *data, size_t length)
 {
     size_t i;
 
     for (i = 0; i < length; i++) {
-        bool end = data[i] == '\n';
-
-        if (++dialogue->reply_bytes > DIALOGUE_REPLY_MAX)
-            return reject(dialogue, "a reply without end");
         data[i] = mask_offer(dialogue, data[i]);
-        if (!end) {
-            if (dialogue->line_length == DIALOGUE_LINE_MAX)
-                return reject(dialogue, "a line without end");
-            dialogue->line[dialogue->line_length++] = data[i];
-            continue;
-        }
-        while (dialogue->line_length > 0 && dialogue->line[dialogue->line_length - 1] == '\r')
-            dialogue->line_length--;
-        dialogue->line[dialogue->line_length] = '\0';
-        dialogue->line_length = 0;
-        if (!take_line(dialogue))
+        if (!take_octet(dialogue, data[i])) {
+            memset(data + i, 'X', length - i); /* what follows was not looked at */
             return false;
+        }
         /* Octets after the reply to STARTTLS were not protected: someone put them there
          * (RFC 3207 4.2, CVE-2011-0411). */
-        if (dialogue_awaited(dialogue) == DIALOGUE_STARTTLS && dialogue->last.code / 100 == 2 &&
-            dialogue->reply_lines == 0 && i + 1 < length) {
+        if (data[i] == '\n' && dialogue_awaited(dialogue) == DIALOGUE_STARTTLS &&
+            dialogue->last.code / 100 == 2 && dialogue->reply_lines == 0 && i + 1 < length) {
             dialogue_fail(dialogue, STAGE_STARTTLS, EVENT_TLS, "data before the TLS handshake");
             return false;
         }
