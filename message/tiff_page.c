@@ -176,7 +176,22 @@ static void read_coding(TIFF *tiff, struct tiff_page_facts *facts)
     }
 }
 
-static int read_facts(TIFF *tiff, struct tiff_page_facts *facts)
+/* Strips that lie one over the other would make a document many times as long as the file. */
+static bool strips_fit(TIFF *tiff, uint32_t strips, size_t length)
+{
+    uint64_t left = length;
+
+    for (uint32_t i = 0; i < strips; i++) {
+        tmsize_t size = TIFFRawStripSize(tiff, i);
+
+        if (size < 0 || (uint64_t)size > left)
+            return false;
+        left -= (uint64_t)size;
+    }
+    return true;
+}
+
+static int read_facts(TIFF *tiff, size_t length, struct tiff_page_facts *facts)
 {
     uint32_t width = 0, rows = 0, rows_per_strip = 0, strips;
     uint16_t bits = 1, samples = 1, photometric = PHOTOMETRIC_MINISWHITE;
@@ -200,7 +215,7 @@ static int read_facts(TIFF *tiff, struct tiff_page_facts *facts)
     TIFFGetFieldDefaulted(tiff, TIFFTAG_ROWSPERSTRIP, &rows_per_strip);
     if (rows_per_strip == 0 || rows_per_strip > rows)
         rows_per_strip = rows;
-    if ((rows + rows_per_strip - 1) / rows_per_strip != strips)
+    if ((rows + rows_per_strip - 1) / rows_per_strip != strips || !strips_fit(tiff, strips, length))
         return ERROR_FORMAT;
     facts->width = (int)width;
     facts->rows = (int)rows;
@@ -225,7 +240,7 @@ static int open_owned(struct tiff_page **out, uint8_t *data, size_t length)
     }
     page->file = (struct memory_file){.data = data, .length = length, .capacity = length};
     page->tiff = open_tiff(&page->file, "rm");
-    error = page->tiff == NULL ? ERROR_FORMAT : read_facts(page->tiff, &page->facts);
+    error = page->tiff == NULL ? ERROR_FORMAT : read_facts(page->tiff, length, &page->facts);
     if (error == 0 && TIFFScanlineSize(page->tiff) != (tmsize_t)tiff_page_row_bytes(page))
         error = ERROR_FORMAT;
     if (error < 0) {

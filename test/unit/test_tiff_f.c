@@ -238,6 +238,48 @@ static void hostile_pages_are_refused(void **state)
     }
 }
 
+/* Strips that share their octets: a document of such a page would be many times as long. */
+static void strips_one_over_the_other_are_refused(void **state)
+{
+    enum { STRIPS = 32, AT = 8, BYTES = 4000, FIELDS = 9 };
+    static const uint32_t fields[FIELDS][3] = {
+        {256, 1, 1728},
+        {257, 1, STRIPS},
+        {258, 1, 1},
+        {259, 1, 4},
+        {262, 1, 0},
+        {273, STRIPS, AT + BYTES + 2 + FIELDS * 12 + 4},
+        {277, 1, 1},
+        {278, 1, 1},
+        {279, STRIPS, AT + BYTES + 2 + FIELDS * 12 + 4 + STRIPS * 4},
+    };
+    static uint8_t data[AT + BYTES + 2 + FIELDS * 12 + 4 + STRIPS * 8];
+    struct tiff_page *page = NULL;
+    uint8_t *at = data + AT + BYTES;
+    int error;
+
+    (void)state;
+    memset(data, 0xff, sizeof data); /* of T.6: white rows */
+    memcpy(data, "II*\0", 4);
+    memcpy(data + 4, &(uint32_t){AT + BYTES}, 4);
+    memcpy(at, &(uint16_t){FIELDS}, 2);
+    at += 2;
+    for (int i = 0; i < FIELDS; i++, at += 12) {
+        memcpy(at, &(uint16_t){(uint16_t)fields[i][0]}, 2);
+        memcpy(at + 2, &(uint16_t){4}, 2); /* LONG */
+        memcpy(at + 4, &fields[i][1], 8);
+    }
+    memset(at, 0, 4);
+    at += 4;
+    for (int i = 0; i < STRIPS; i++, at += 4) {
+        memcpy(at, &(uint32_t){AT}, 4);
+        memcpy(at + STRIPS * 4, &(uint32_t){BYTES}, 4);
+    }
+    error = tiff_page_open_memory(&page, data, sizeof data);
+    tiff_page_close(page);
+    assert_int_equal(error, ERROR_FORMAT);
+}
+
 /* Every octet of a small page changed, and every length of it: no crash, bounded work. */
 static void damaged_pages_do_no_harm(void **state)
 {
@@ -280,6 +322,7 @@ int main(void)
         cmocka_unit_test(profile_f_passes_strips),
         cmocka_unit_test(profile_s_is_minimal),
         cmocka_unit_test(hostile_pages_are_refused),
+        cmocka_unit_test(strips_one_over_the_other_are_refused),
         cmocka_unit_test(damaged_pages_do_no_harm),
     };
 
