@@ -119,12 +119,24 @@ int copy_count_pages(int folder_fd)
     return error < 0 ? error : count;
 }
 
+/* Made so that nobody may read it: nothing that a later try could mend. */
+static bool is_closed(int from_fd, const char *name)
+{
+    return faccessat(from_fd, name, R_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0 && errno == EACCES;
+}
+
+/* A file of a source. ERROR_FORMAT, ERROR_LIMIT: it is none that we would have written. */
+static int copy_file(int from_fd, int to_fd, const char *name, int64_t limit)
+{
+    return is_closed(from_fd, name) ? ERROR_FORMAT : file_copy(from_fd, to_fd, name, limit);
+}
+
 /* One page. What cannot be a page of ours is left where it is: a link, a device, too large. */
 static int copy_page(int from_fd, int to_fd, struct db_page *page, int64_t *room, bool *copied)
 {
     struct stat st;
     int64_t limit = *room < SPOOL_PAGE_BYTES_MAX ? *room : SPOOL_PAGE_BYTES_MAX;
-    int error = file_copy(from_fd, to_fd, page->name, limit);
+    int error = copy_file(from_fd, to_fd, page->name, limit);
 
     *copied = error == 0;
     if (error == ERROR_FORMAT || error == ERROR_LIMIT) {
@@ -165,7 +177,7 @@ int copy_fax(int from_fd, int to_fd, struct copied *out)
         found.unconfirmed += !page.confirmed;
     }
     if (error == 0) {
-        error = file_copy(from_fd, to_fd, "call.ini", CALL_INI_BYTES_MAX);
+        error = copy_file(from_fd, to_fd, "call.ini", CALL_INI_BYTES_MAX);
         if (error == ERROR_NOT_FOUND || error == ERROR_FORMAT || error == ERROR_LIMIT)
             error = 0; /* commentary: the fax does not wait for it */
     }

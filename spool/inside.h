@@ -35,7 +35,9 @@ struct spool {
     int64_t clock_offset_ms; /* wall less boot, when it was looked at last */
     int64_t alive_ms;        /* wall, as it was recorded last; 0: not yet */
 
-    pthread_mutex_t folders_lock; /* whoever makes or removes folders below fax/, and complaints */
+    pthread_mutex_t folders_lock; /* whoever makes or removes folders below fax/ and mail/: short */
+
+    pthread_mutex_t taking_lock; /* whoever takes over, which can last, and all below */
     struct {
         char name[INCOMING_NAME_MAX];
         int error;

@@ -174,6 +174,7 @@ int spool_open(struct spool **out, const char *state_dir, enum spool_mode mode)
     spool->state_fd = spool->incoming_fd = spool->lock_fd = -1;
     pthread_mutex_init(&spool->read_lock, NULL);
     pthread_mutex_init(&spool->folders_lock, NULL);
+    pthread_mutex_init(&spool->taking_lock, NULL);
     error = open_state(spool, state_dir);
     if (error == 0)
         error = take_lock(spool);
@@ -209,6 +210,7 @@ void spool_close(struct spool *spool)
     if (spool->state_fd >= 0)
         close(spool->state_fd);
     pthread_mutex_destroy(&spool->folders_lock);
+    pthread_mutex_destroy(&spool->taking_lock);
     pthread_mutex_destroy(&spool->read_lock);
     free(spool);
 }

@@ -108,8 +108,31 @@ static void describe(struct call_info *out, int from_fd, int copy_fd, const char
     judge(out, copied, error == 0);
 }
 
+/* Half of a copy, of which there is no row. errno stays. */
+static int remove_copy(struct spool *spool, const char *fax_id)
+{
+    char below[SPOOL_PATH_MAX];
+    int error = fax_id_folder(below, sizeof below, fax_id);
+    int saved_errno = errno;
+
+    if (error == 0)
+        error = file_remove_folder(spool->state_fd, below);
+    errno = saved_errno;
+    return error == ERROR_NOT_FOUND ? 0 : error;
+}
+
+static int make_folder(struct spool *spool, const char *path)
+{
+    int error;
+
+    pthread_mutex_lock(&spool->folders_lock);
+    error = file_make_folders(path);
+    pthread_mutex_unlock(&spool->folders_lock);
+    return error;
+}
+
 /* An empty folder for the copy: what stands there without a row is half of an older try. */
-static int make_copy_folder(const struct spool *spool, const char *fax_id)
+static int make_copy_folder(struct spool *spool, const char *fax_id)
 {
     char path[SPOOL_PATH_MAX];
     char below[SPOOL_PATH_MAX - SPOOL_STATE_DIR_MAX];
@@ -118,10 +141,10 @@ static int make_copy_folder(const struct spool *spool, const char *fax_id)
     if (error < 0)
         return error;
     snprintf(path, sizeof path, "%s/%s", spool->state_dir, below);
-    error = file_remove_folder(spool->state_fd, below);
-    if (error < 0 && error != ERROR_NOT_FOUND)
+    error = remove_copy(spool, fax_id);
+    if (error < 0)
         return error;
-    error = file_make_folders(path);
+    error = make_folder(spool, path);
     return error < 0 ? error : file_open_folder(AT_FDCWD, path);
 }
 
@@ -169,10 +192,10 @@ static int is_recorded(struct spool *spool, const char *fax_id, struct spool_fax
 
 /* A commit that failed may stand in the database's log all the same, and come true when the process
  * dies: while the copy, which was begun anew, is not whole. */
-static int complete_copy(const struct spool_fax *fax, int from_fd)
+static int complete_copy(struct spool *spool, const struct spool_fax *fax, int from_fd)
 {
     struct copied copied = {0};
-    int error = file_make_folders(fax->folder);
+    int error = make_folder(spool, fax->folder);
     int copy_fd = error < 0 ? error : file_open_folder(AT_FDCWD, fax->folder);
     int count = copy_fd < 0 ? copy_fd : copy_count_pages(copy_fd);
 
@@ -212,6 +235,8 @@ static int copy_and_record(struct spool *spool, const char *fax_id, int from_fd)
     error = copy_fax(from_fd, copy_fd, &copied);
     if (error == 0)
         error = record(spool, from_fd, copy_fd, fax_id, &copied);
+    else
+        (void)remove_copy(spool, fax_id); /* others may need the room until the next try */
     copied_free(&copied);
     close(copy_fd);
     return error;
@@ -224,7 +249,7 @@ static int take_over_one(struct spool *spool, const char *fax_id, int from_fd)
     int recorded = is_recorded(spool, fax_id, &fax);
     int error = recorded < 0    ? recorded
                 : recorded == 0 ? copy_and_record(spool, fax_id, from_fd)
-                                : complete_copy(&fax, from_fd);
+                                : complete_copy(spool, &fax, from_fd);
 
     if (error < 0)
         return error;
@@ -232,7 +257,7 @@ static int take_over_one(struct spool *spool, const char *fax_id, int from_fd)
     return !recorded;
 }
 
-/* Once per folder and reason, not at every scan. Caller holds folders_lock. */
+/* Once per folder and reason, not at every scan. Caller holds taking_lock. */
 static void complain(struct spool *spool, const char *name, int error)
 {
     size_t n = sizeof spool->complaints / sizeof spool->complaints[0];
@@ -263,7 +288,7 @@ int spool_take_over(struct spool *spool, int most)
     count = scan_fax_folders(spool->incoming_fd, &names);
     if (count < 0)
         return count;
-    pthread_mutex_lock(&spool->folders_lock);
+    pthread_mutex_lock(&spool->taking_lock);
     for (i = 0; i < count && taken < most; i++) {
         int from_fd = scan_open_ended(spool->incoming_fd, names[i]);
         int got;
@@ -283,7 +308,7 @@ int spool_take_over(struct spool *spool, int most)
         if (got == ERROR_FULL)
             break; /* the next would fare no better */
     }
-    pthread_mutex_unlock(&spool->folders_lock);
+    pthread_mutex_unlock(&spool->taking_lock);
     free(names);
     return taken > 0 ? taken : failed;
 }

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,6 +255,40 @@ static void hostile_folder(void **state)
     spool_close(spool);
 }
 
+/* Made with mode 000: the others are taken over all the same, and once. */
+static void closed_files(void **state)
+{
+    static const char *const closed[] = {"page-0002.tif", "call.ini"};
+    const struct spool_rig *rig = *state;
+    bool is_root = geteuid() == 0; /* who may read all */
+    struct spool *spool;
+    struct spool_fax fax;
+    char id[FAX_ID_MAX];
+    size_t length;
+    size_t i;
+
+    if (is_root)
+        assert_true(chown(rig->state_dir, 65534, 65534) == 0 &&
+                    chown(rig_path(rig, "incoming"), 65534, 65534) == 0 && seteuid(65534) == 0);
+    spool = rig_open(rig);
+    rig_fax_id(id);
+    assert_int_equal(mkdir(rig_path(rig, in_incoming(id, "")), 0700), 0);
+    rig_write(rig, in_incoming(id, "page-0001.tif"), rig_page(id, 1, &length));
+    for (i = 0; i < 2; i++) {
+        rig_write(rig, in_incoming(id, closed[i]), "x");
+        assert_int_equal(chmod(rig_path(rig, in_incoming(id, closed[i])), 0), 0);
+    }
+    assert_int_equal(spool_take_over(spool, 10), 1);
+    assert_int_equal(spool_fax_get(spool, id, &fax), 0);
+    assert_int_equal(fax.call.verdict, CALL_PARTIAL);
+    assert_int_equal(fax.call.pages, 1);
+    assert_int_equal(spool_take_over(spool, 10), 0);
+    assert_string_equal(stale(spool), id);
+    spool_close(spool);
+    if (is_root)
+        assert_int_equal(seteuid(0), 0);
+}
+
 static void foreign_names(void **state)
 {
     static const char *const names[] = {"core", "not-a-fax", "20261321T101530123-k7f3a9c2d1e4",
@@ -450,6 +485,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(live_call_is_left_alone, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(verdicts, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(hostile_folder, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(closed_files, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(foreign_names, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(most, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(crash_instants, rig_setup, rig_teardown),
