@@ -21,11 +21,15 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "src/closer.h"
 
 #define SOCKET_NAME "control.sock"
 #define SOCKET_NEW  ".control.new" /* not longer */
 
-enum { SWEEP_S = 5 };
+enum {
+    SWEEP_S = 5,
+    DESCRIPTORS_MAX = 253, /* of one message: SCM_MAX_FD of the kernel */
+};
 
 struct client {
     struct control *control;
@@ -47,14 +51,14 @@ struct control {
     void (*reload)(void);
     struct loop_watch listener;
     struct loop_watch timer;
+    bool is_deaf; /* takes no connections while too many closings last */
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
     struct client client[CONTROL_CLIENTS_MAX];
 };
 
 static void message_close(struct client *client)
 {
-    if (client->message_fd >= 0)
-        close(client->message_fd);
+    closer_close(client->message_fd);
     client->message_fd = -1;
 }
 
@@ -62,7 +66,7 @@ static void client_close(struct client *client)
 {
     message_close(client);
     loop_remove(client->control->loop, &client->watch);
-    close(client->watch.fd);
+    closer_close_connection(client->watch.fd);
     free(client->out);
     client->out = NULL;
     client->watch.fd = -1;
@@ -177,12 +181,24 @@ static void requests_check(struct client *client)
     client_reply(client, control_failure(ERROR_LIMIT, "the request is too long"));
 }
 
-/* As recv(), and keeps the descriptor that came along: of a message to be sent. The last one
- * counts, more than the room for one are closed by the kernel. */
+/* Keeps the last one. */
+static void take_descriptors(struct client *client, const struct cmsghdr *part)
+{
+    size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        message_close(client);
+        memcpy(&client->message_fd, CMSG_DATA(part) + i * sizeof(int), sizeof(int));
+    }
+}
+
+/* As recv(), and keeps the descriptor that came along: of a message to be sent. There is room for
+ * all that can come: the kernel would close the others, here. */
 static ssize_t client_receive(struct client *client)
 {
     union {
-        char room[CMSG_SPACE(sizeof(int))];
+        char room[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int))];
         struct cmsghdr align;
     } control;
     struct iovec octets = {client->in + client->in_used, sizeof client->in - client->in_used};
@@ -195,13 +211,9 @@ static ssize_t client_receive(struct client *client)
 
     if (n < 0)
         return n;
-    for (part = CMSG_FIRSTHDR(&message); part != NULL; part = CMSG_NXTHDR(&message, part)) {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS ||
-            part->cmsg_len != CMSG_LEN(sizeof(int)))
-            continue;
-        message_close(client);
-        memcpy(&client->message_fd, CMSG_DATA(part), sizeof(int));
-    }
+    for (part = CMSG_FIRSTHDR(&message); part != NULL; part = CMSG_NXTHDR(&message, part))
+        if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS)
+            take_descriptors(client, part);
     return n;
 }
 
@@ -264,7 +276,7 @@ static void client_accept(struct control *control, int fd)
             log_warning("control: more than %d connections: one is refused", CONTROL_CLIENTS_MAX);
             send(fd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
         }
-        close(fd);
+        closer_close_connection(fd);
         return;
     }
     control->client[i] = (struct client){
@@ -275,7 +287,7 @@ static void client_accept(struct control *control, int fd)
         .heard_ms = clock_monotonic_ms(),
     };
     if (loop_add(control->loop, &control->client[i].watch, EPOLLIN) < 0) {
-        close(fd);
+        closer_close_connection(fd);
         control->client[i].watch.fd = -1;
     }
 }
@@ -286,8 +298,15 @@ static void listener_ready(void *user, uint32_t events)
     int fd;
 
     (void)events;
-    while ((fd = accept4(control->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+    while (!closer_is_busy() &&
+           (fd = accept4(control->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
         client_accept(control, fd);
+    if (!closer_is_busy())
+        return;
+    log_warning("control: somebody sends descriptors whose closing lasts: no connection is taken "
+                "for now");
+    loop_remove(control->loop, &control->listener);
+    control->is_deaf = true;
 }
 
 static void timer_ready(void *user, uint32_t events)
@@ -304,6 +323,8 @@ static void timer_ready(void *user, uint32_t events)
         if (control->client[i].watch.fd >= 0 &&
             now_ms - control->client[i].heard_ms > CONTROL_IDLE_MS)
             client_close(&control->client[i]);
+    if (control->is_deaf && !closer_is_busy())
+        control->is_deaf = loop_add(control->loop, &control->listener, EPOLLIN) < 0;
 }
 
 int control_listen(const char *run_dir)
