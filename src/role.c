@@ -6,6 +6,7 @@
 #include "src/role.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -233,6 +234,7 @@ int role_main(enum role role)
     struct side side = {.role = role, .actions = actions_of[role], .done_fd = thread_wake_new()};
 
     log_open(role_text(role), LOG_LEVEL_INFO);
+    fcntl(ROLE_CHANNEL_FD, F_SETFD, FD_CLOEXEC); /* not for alarm_command */
     ignore_signals();
     if (side.done_fd < 0 || loop_new(&side.loop) < 0) {
         log_error("out of memory");

@@ -99,8 +99,10 @@ int role_receive(int channel, struct role_message *out)
     if (n < 0)
         return errno == EAGAIN ? ERROR_TIMEOUT : ERROR_CLOSED;
     take_descriptors(out, &message);
-    if (n == 0)
+    if (n == 0) {
+        close_descriptors(out);
         return ERROR_CLOSED;
+    }
     if ((size_t)n < sizeof head || head.magic != MAGIC || head.type >= ROLE_MESSAGE_TYPES ||
         (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
         close_descriptors(out);
