@@ -50,6 +50,7 @@ static bool is_kind(const json_t *note, const char *kind)
 static void print_sandbox(const json_t *notes)
 {
     char line[CELL_MAX];
+    char name[CELL_MAX];
     const char *first = NULL;
     const json_t *note;
     bool is_same = true;
@@ -68,7 +69,7 @@ static void print_sandbox(const json_t *notes)
     json_array_foreach(notes, i, note)
     {
         if (!is_same && is_kind(note, "sandbox"))
-            printf("sandbox     %s: %s\n", member_text(note, "name"),
+            printf("sandbox     %s: %s\n", line_of(name, member_text(note, "name")),
                    line_of(line, member_text(note, "state")));
     }
 }

@@ -75,10 +75,15 @@ char *line_of(char out[CELL_MAX], const char *text)
 
 void print_clean(FILE *to, const char *text)
 {
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
+    while (*text != '\0') {
+        uint32_t code = 0;
+        size_t length = text_character(text, &code);
 
-        fputc((c < 0x20 && c != '\n') || c == 0x7f ? '?' : c, to);
+        if (length > 0 && (code == '\n' || text_character_is_shown(code)))
+            fwrite(text, 1, length, to);
+        else
+            fputc('?', to);
+        text += length > 0 ? length : 1;
     }
 }
 
