@@ -184,7 +184,9 @@ static int ask(struct compose_client *client, const char *text, size_t length, i
 
     if (fd < 0) {
         text_copy(why, why_size, "the compose role is not running");
-        return ERROR_STATE; /* no fault of the fax */
+        if (fd == ERROR_TIMEOUT)
+            client->stuck(); /* or it runs and has closed its end: only a new one brings a socket */
+        return ERROR_STATE;  /* no fault of the fax */
     }
     error = exchange(fd, text, length, REPLY_BASE_MS + pages * REPLY_PAGE_MS, reply, &reply_length);
     if (error < 0) {

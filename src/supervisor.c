@@ -419,7 +419,7 @@ static void message_came(struct supervisor *s, struct child *child, struct role_
             reload(s, true);
         break;
     case ROLE_COMPOSE_STUCK:
-        if (child->role == ROLE_DELIVER && s->child[ROLE_COMPOSE].pid != 0) {
+        if (child->role == ROLE_DELIVER && s->child[ROLE_COMPOSE].state == CHILD_READY) {
             log_error("compose does not answer deliver: it is started again");
             kill(s->child[ROLE_COMPOSE].pid, SIGKILL);
         }
