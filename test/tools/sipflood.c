@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 static const char help[] =
-    "sipflood --to IP:PORT[-PORT] --kind KIND[,KIND...] [OPTION...]\n"
-    "  --to IP:PORT[-PORT]  whom to flood; of a range each port in turn\n"
+    "sipflood --to IP:PORT[-PORT][,PORT...] --kind KIND[,KIND...] [OPTION...]\n"
+    "  --to IP:PORTS        whom to flood; of several each port in turn\n"
     "  --kind KINDS         in turn: invite (each a new call, T.38), again (one INVITE, "
     "repeated),\n"
     "                       options, register, bye (of no call), garbage, slow (8 kB that are "
@@ -41,6 +41,7 @@ enum {
     TEXT_MAX = 8192,
     CATCH_UP_S = 1,
     HELD = 2000, /* connections */
+    PORTS_MOST = 65536,
 };
 
 enum kind {
@@ -64,7 +65,8 @@ static const char *const names[KIND_COUNT] = {"invite", "again",   "options", "r
 
 static struct {
     struct sockaddr_in to;
-    unsigned port_last;
+    uint16_t ports[PORTS_MOST];
+    unsigned port_count;
     enum kind kinds[16];
     int kind_count;
     uint32_t from;
@@ -99,21 +101,32 @@ static double now(void)
 
 /* ---- the command line ---------------------------------------------------------------------- */
 
+static void read_ports(char *text)
+{
+    for (char *word = strtok(text, ","); word != NULL; word = strtok(NULL, ",")) {
+        char *dash = strchr(word, '-');
+        unsigned port = (unsigned)strtoul(word, NULL, 10);
+        unsigned last = dash == NULL ? port : (unsigned)strtoul(dash + 1, NULL, 10);
+
+        if (port < 1 || last > 65535)
+            fail("--to wants IP:PORT");
+        for (; port <= last && options.port_count < PORTS_MOST; port++)
+            options.ports[options.port_count++] = (uint16_t)port;
+    }
+}
+
 static void read_to(char *text)
 {
     char *colon = strrchr(text, ':');
-    char *dash = colon == NULL ? NULL : strchr(colon, '-');
-    unsigned first = colon == NULL ? 0 : (unsigned)strtoul(colon + 1, NULL, 10);
 
-    if (first == 0 || first > 65535)
+    if (colon == NULL)
         fail("--to wants IP:PORT");
     *colon = '\0';
+    read_ports(colon + 1);
     options.to.sin_family = AF_INET;
-    options.to.sin_port = htons((uint16_t)first);
-    options.port_last = dash == NULL ? first : (unsigned)strtoul(dash + 1, NULL, 10);
-    if (inet_pton(AF_INET, text, &options.to.sin_addr) != 1 || options.port_last < first ||
-        options.port_last > 65535)
+    if (inet_pton(AF_INET, text, &options.to.sin_addr) != 1 || options.port_count == 0)
         fail("--to wants IP:PORT");
+    options.to.sin_port = htons(options.ports[0]);
 }
 
 static void read_from(char *text)
@@ -278,14 +291,13 @@ static void send_one(uint64_t number)
 {
     enum kind kind = options.kinds[number % (uint64_t)options.kind_count];
     int source = (int)(number % (uint64_t)options.sources);
-    unsigned ports = options.port_last - ntohs(options.to.sin_port) + 1;
     struct sockaddr_in to = options.to;
     char packet[TEXT_MAX];
     uint32_t from = options.from + (uint32_t)source;
     size_t length = make_packet(packet, kind, number, from, port_of(fds[source]));
     bool is_sent;
 
-    to.sin_port = htons((uint16_t)(ntohs(to.sin_port) + number % ports));
+    to.sin_port = htons(options.ports[number % options.port_count]);
     if (kind == CONNECT || kind == DRIBBLE)
         is_sent = say_by_tcp(number, from, packet, length);
     else
