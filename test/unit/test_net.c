@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "fax/sip/channel.h"
 #include "fax/net.h"
 #include "fax/receive_settings.h"
+#include "fax/sip/channel.h"
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
