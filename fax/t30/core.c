@@ -33,6 +33,9 @@ enum {
     STATE_III_Q = 22, /* has answered a page outside ECM */
 };
 
+/* … t30_state_t.phase */
+enum { PHASE_B_RX = 3 };
+
 /* … and t30_state_t.timer_t2_t4_is */
 enum { TIMER_T2 = 1, TIMER_T1A = 2, TIMER_T2A = 3, TIMER_T2B = 4, TIMER_T4A = 7 };
 
@@ -319,6 +322,14 @@ static void end_endless_frame(struct core *core)
     t30_front_end_status(t30, T30_FRONT_END_RECEIVE_COMPLETE);
 }
 
+/* Flags that come into our CED make the core break it off and listen. But a command comes only
+ * behind a DIS, so that goes out now. */
+static void answer_after_all(t30_state_t *t30)
+{
+    if (t30->state == STATE_ANSWERING && t30->phase == PHASE_B_RX)
+        t30_front_end_status(t30, T30_FRONT_END_SEND_STEP_COMPLETE);
+}
+
 /* When the carrier of a command goes before the command was whole, the core gives the sender 200 ms
  * (its T2B) and then begins anew with a DIS: into the rest of that very command, and nobody can
  * make anything of a DIS between pages. T.30 5.4.2 has the sender repeat a command that was not
@@ -328,6 +339,7 @@ void core_keep_waiting(struct core *core)
     t30_state_t *t30 = core->t30;
 
     end_endless_frame(core);
+    answer_after_all(t30);
     if (t30->timer_t2_t4_is != TIMER_T2B)
         return;
     if (core_expects_page(t30) || t30->state == STATE_F_TCF || t30->state == STATE_F_FTT) {

@@ -100,8 +100,8 @@ KNOWN = [
     ("EOP without a page", f"{PLAIN}; v21 ff132f; answer 8000; {DCN}", "RTN", "empty", ""),
     ("PPS without a page", f"{START}; v21 ff13bf 2e 00 00 00; answer 8000; {DCN}", "PPR", "empty",
      ""),
-    ("DCS before our DIS", f"v21 ff1383 00 62f844; wait 100; tcf; silence", "", "empty",
-     dropped("DCS before our DIS")),
+    ("DCS before our DIS", f"v21 ff1383 00 62f844; wait 100; tcf; {START}; {WELL}", "MCF",
+     "complete", dropped("DCS before our DIS")),
     ("CTC without end", f"{START}; mark; v21 ff1313 00 20; wait 300; again 60; {DCN}", "", "empty",
      ""),
     ("RR without end", f"{START}; mark; v21 ff136f; wait 300; again 60; {DCN}", "", "empty", ""),
@@ -355,6 +355,8 @@ def run(box, gateway, seed, share=0.15, noises=40, damaged=2):
     problems += judge_forged(machines, over) + judge_mutated(broken)
     assert not problems, f"{len(problems)} problems, seed {seed}\n" + "\n".join(problems[:20])
     judge_good(good, gateway)
+    for path in gateway.mail_paths():
+        os.remove(path)  # the next round has the same callers
     assert receiver.count_files() <= receiver.files + 4, "descriptors are left"
     if not receiver.is_sanitized():
         assert receiver.peak_mb() < MEMORY_MB, f"{receiver.peak_mb()} MB"

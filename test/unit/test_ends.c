@@ -669,6 +669,42 @@ static void test_six_hours(void **state)
     }
 }
 
+/* A caller whose first frame comes into our CED, too early to be taken. */
+static void early_caller(struct far *far)
+{
+    enum { BEFORE_DIS_MS = 1500 };
+    int *step = far_step(far);
+
+    if (*step == 0 && far_now_ms(far) < BEFORE_DIS_MS)
+        return;
+    if (*step == 0 && !far_is_busy(far)) {
+        far_v21(far, dcs_ecm, sizeof dcs_ecm);
+        *step = -1;
+    } else if (*step == -1 && !far_is_busy(far)) {
+        *step = -2;
+    } else if (*step == -2 && far_heard(far) == FCF_DIS) {
+        far_v21(far, dcs_ecm, sizeof dcs_ecm);
+        *step = 1;
+    } else if (*step > 0) {
+        has_sent_page(far, FCF_EOP);
+    }
+}
+
+static void test_early_caller(void **state)
+{
+    (void)state;
+    for (int media = SESSION_AUDIO; media <= SESSION_MODEM; media++) {
+        const struct end_case c = {
+            .name = "early caller", .media = (enum session_media)media, .far_end = early_caller};
+        struct end_result result;
+
+        end_run(&result, &c);
+        if (result.info.verdict != CALL_COMPLETE)
+            fail_msg("%s: %s, \"%s\"", media_names[media], call_verdict_text(result.info.verdict),
+                     result.info.error);
+    }
+}
+
 static void test_t38(void **state)
 {
     (void)state;
@@ -690,10 +726,9 @@ static void test_class1(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_t38),
-        cmocka_unit_test(test_audio),
-        cmocka_unit_test(test_class1),
-        cmocka_unit_test(test_six_hours),
+        cmocka_unit_test(test_t38),          cmocka_unit_test(test_audio),
+        cmocka_unit_test(test_class1),       cmocka_unit_test(test_six_hours),
+        cmocka_unit_test(test_early_caller),
     };
 
     return cmocka_run_group_tests_name("ends", tests, NULL, NULL);
