@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -381,6 +382,45 @@ def test_control_socket_stands_nonsense(box):
         while got.count(b"\n") < 50:
             got += client.recv(100000)
     assert gateway.faxpost("status")["daemon"]
+
+
+def lingering(peers):
+    """A socket whose last close lasts a minute: its peer reads nothing of what is to be sent."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    sender = socket.create_connection(listener.getsockname())
+    peers += [listener, listener.accept()[0]]
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    sender.setblocking(False)
+    try:
+        while True:
+            sender.send(bytes(65536))
+    except BlockingIOError:
+        return sender
+
+
+@timeout(60)
+def test_control_socket_waits_for_no_close(box):
+    """Descriptors that a client sent, and some that nobody read, close in their own time."""
+    gateway = quiet(box)
+    path = os.path.join(gateway.folder, "run/control.sock")
+    deliver = roles(gateway.process.pid)["deliver"]
+    peers = []
+    os.kill(deliver, signal.SIGSTOP)  # or it might close them first, and leave the wait to us
+    for octets in (b"x", b"x" * 100000):  # as a request, and more than is read at once
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        client.connect(path)
+        client.setblocking(False)
+        for _ in range(2):
+            with lingering(peers) as sender:
+                socket.send_fds(client, [octets], [sender.fileno()])
+        client.close()
+    os.kill(deliver, signal.SIGCONT)
+    for _ in range(3):
+        status = ended([COMMAND, "-c", gateway.conf, "status"], timeout=20)
+        assert status.returncode == 0, status.stderr
+    assert roles(gateway.process.pid)["deliver"] == deliver
+    for peer in peers:  # what lasts comes to its end
+        peer.close()
 
 
 def test_usage(box):
