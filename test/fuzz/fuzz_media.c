@@ -203,36 +203,40 @@ static void tick(struct stage *stage)
     }
 }
 
+/* A packet with a head that continues the stream, or without one. */
 static void put_packet(struct stage *stage, unsigned order, const uint8_t *octets, size_t length)
 {
+    enum { RTP = 1, UDPTL = 2, RTP_HEAD = 12, UDPTL_HEAD = 3, UDPTL_TAIL = 2, OCTETS = 160 };
     int i = (waiting.first + waiting.count) % WAITING_MAX;
     uint8_t *packet = waiting.octets[i];
-    size_t head = (order & 3) == 1 ? 12 : (order & 3) == 2 ? 3 : 0;
 
     if (waiting.count == WAITING_MAX)
         return;
+    if (length > OCTETS)
+        length = OCTETS;
     memset(packet, 0, sizeof waiting.octets[i]);
-    if (length > 240)
-        length = 240;
-    if (head > 0) {
-        packet[head == 12 ? 2 : 0] = (uint8_t)(stage->seq >> 8);
-        packet[head == 12 ? 3 : 1] = (uint8_t)stage->seq;
-    }
-    if (head == 12) {
+    if ((order & 3) == RTP) {
+        uint32_t stamp = stage->seq * OCTETS;
+
         packet[0] = 0x80;
-        packet[1] = stage->channel->plan.law == RTP_PCMA ? 8 : 0;
-        packet[6] = (uint8_t)(stage->seq * 160 >> 8);
-        packet[7] = (uint8_t)(stage->seq * 160);
-        length = length < 160 ? 160 : length;
-        memset(packet + 12, 0xd5, 160);
-    } else if (head == 3) {
-        packet[2] = (uint8_t)length;
+        packet[1] = (uint8_t)stage->channel->plan.law;
+        packet[2] = (uint8_t)(stage->seq >> 8);
+        packet[3] = (uint8_t)stage->seq++;
+        packet[5] = (uint8_t)(stamp >> 16);
+        packet[6] = (uint8_t)(stamp >> 8);
+        packet[7] = (uint8_t)stamp;
+        memcpy(packet + RTP_HEAD, octets, length);
+        waiting.length[i] = RTP_HEAD + OCTETS;
+    } else if ((order & 3) == UDPTL) {
+        packet[0] = (uint8_t)(stage->seq >> 8);
+        packet[1] = (uint8_t)stage->seq++;
+        packet[2] = (uint8_t)(length & 0x7f);
+        memcpy(packet + UDPTL_HEAD, octets, length & 0x7f);
+        waiting.length[i] = UDPTL_HEAD + (length & 0x7f) + UDPTL_TAIL;
+    } else {
+        memcpy(packet, octets, length);
+        waiting.length[i] = length;
     }
-    stage->seq = (uint16_t)(stage->seq + (head > 0));
-    memcpy(packet + head, octets, length < 240 - head ? length : 240 - head);
-    waiting.length[i] = head + length + (head == 3 ? 2 : 0);
-    if (waiting.length[i] > sizeof waiting.octets[i])
-        waiting.length[i] = sizeof waiting.octets[i];
     waiting.source[i] = (int)(order / 32) % SOURCES;
     waiting.count++;
 }
