@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fax/sip/media.h"
 #include "fax/receive_settings.h"
+#include "fax/sip/media.h"
 #include "fax/sip/sdp.h"
 
 struct negotiation {
