@@ -25,7 +25,7 @@ WELL = f"{PAGE}; {PPS}; expect MCF 25000; wait 100; v21 ff13fb; wait 300"
 FORGED = ("dcs-width", "dcs-rate", "dcs-long", "fcd-short", "fcd-rows", "pps-short", "ctc-short",
           "ctc-rate", "eor-short")
 FULL = {"p": 1, "k": "dense", "l": 80}  # enough octets for more rows than a page may have
-MEMORY_MB = 300  # 85 were seen
+MEMORY_MB = 300  # 106 were seen
 DCN = "v21 ff13fb; wait 300"
 ROWS = "why=\"a page is longer than limits.rows allows\""
 NO_CONTENT = "why=\"the sender ended a page that had no content\""
