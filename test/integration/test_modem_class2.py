@@ -166,7 +166,8 @@ class Class2Modem:
         if self.page == self.breaks_in:
             self._hang_up("91")
             return
-        self._say(self._word("status") + "1,400",
+        rows = "190" if self.class_20 else "400"  # hexadecimal in 2.0
+        self._say(self._word("status") + "1," + rows,
                   f"+FET:{2 if self.page == len(self.pages) else 0}", "OK")
 
     def _hang_up(self, code):
