@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum {
     INPUT_MAX = 65536,
     MUTATIONS = 2000,        /* of each file */
-    MUTATING_MS = 2000,      /* then there is no more of that: it is the campaign's */
+    MUTATING_MS = 1500,      /* then there is no more of that: it is the campaign's */
     INPUT_SECONDS_MAX = 100, /* SIGALRM ends one that goes on longer */
 };
 
