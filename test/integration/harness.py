@@ -44,6 +44,11 @@ def alone(test):
     return test
 
 
+def built_with_tsan():
+    with open(os.path.join(BUILD, "src/faxpostd"), "rb") as program:
+        return b"__tsan_init" in program.read()
+
+
 def sanitized(test):
     """@sanitized: runs with the sanitizer builds too."""
     test.sanitized = True
