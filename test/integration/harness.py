@@ -340,8 +340,8 @@ class Gateway:
     def _answers(self):
         """The SIP line is open: OPTIONS gets a reply."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.bind(("127.0.0.1", 0))
-            client.settimeout(0.5)
+            client.settimeout(5)
+            client.connect(("127.0.0.1", self.sip_port))  # so that a closed port is noticed at once
             port = client.getsockname()[1]
             request = (f"OPTIONS sip:ready@127.0.0.1:{self.sip_port} SIP/2.0\r\n"
                        f"Via: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{random.getrandbits(40):x}"
@@ -349,7 +349,7 @@ class Gateway:
                        f"To: <sip:ready@127.0.0.1>\r\nCall-ID: {random.getrandbits(64):x}\r\n"
                        f"CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n")
             try:
-                client.sendto(request.encode(), ("127.0.0.1", self.sip_port))
+                client.send(request.encode())
                 return client.recv(4000).startswith(b"SIP/2.0 2")
             except OSError:
                 return False

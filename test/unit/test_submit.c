@@ -422,10 +422,8 @@ static void *run_shared(void *arg)
 {
     struct shared_trial *trial = arg;
     const struct shared_row *row = trial->row;
-    bool brief = row->event == EVENT_TIMEOUT;
     struct smtp_script *script = smtp_script_start(row->script, 1, rig.folder);
-    struct submit_timeouts timeouts = {30000, 30000, brief ? 3 * RIG_SHORT_MS : 30000,
-                                       brief ? RIG_SHORT_MS : 30000, 30000};
+    struct submit_timeouts timeouts = {60000, 60000, 60000, 60000, 60000};
     struct submit_recipient recipients[2] = {{.address = "a@example.com"},
                                              {.address = "b@example.com"}};
     struct submit_session *session = NULL;
@@ -445,6 +443,8 @@ static void *run_shared(void *arg)
     char address[CONNECT_ADDRESS_MAX];
     int fd;
 
+    if (row->event == EVENT_TIMEOUT) /* only the one that the row is about */
+        *(row->stage == STAGE_CONTENT ? &timeouts.data : &timeouts.command) = rig.command_ms;
     snprintf(path, sizeof path, "%s/small", rig.folder);
     request.message_path = trial->path = path;
     trial->request = &request;
