@@ -156,6 +156,15 @@ static bool is_permitted(struct dialogue *dialogue, enum dialogue_command comman
     return true;
 }
 
+/* What a client may say to a 334 (RFC 4954 4). */
+static bool is_login_response(const char *line)
+{
+    static const char base64[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+
+    return strcmp(line, "*") == 0 || line[strspn(line, base64)] == '\0';
+}
+
 static bool take_command(struct dialogue *dialogue)
 {
     static const struct {
@@ -171,7 +180,7 @@ static bool take_command(struct dialogue *dialogue)
 
     if (strcmp(dialogue->sent_line, ".") == 0)
         return true; /* ends an empty message; its reply is awaited since the 354 */
-    if (dialogue->in_auth)
+    if (dialogue->in_auth && is_login_response(dialogue->sent_line))
         return await(dialogue, DIALOGUE_AUTH);
     for (i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
         if (strncasecmp(dialogue->sent_line, verbs[i].verb, strlen(verbs[i].verb)) == 0)
