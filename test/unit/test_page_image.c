@@ -111,12 +111,36 @@ static void no_rows_no_page(void **state)
     assert_int_equal(page_image_encode(&data, &length, &bitmap, 1), ERROR_FORMAT);
 }
 
+/* Two pages of one form: every row has the same ruling, three rows what is written. */
+static void forms_are_told_apart(void **state)
+{
+    static uint8_t form[2][ROWS][ROW_BYTES];
+    struct page_bitmap bitmap = page();
+    struct page_print prints[3];
+
+    (void)state;
+    memset(form, 0x81, sizeof form);
+    for (int n = 0; n < 2; n++) {
+        for (int y = 5; y < 8; y++)
+            form[n][y][10 + n] = (uint8_t)(0x10 + y);
+        bitmap.rows = form[n][0];
+        assert_int_equal(page_print_take(&prints[n], &bitmap), 0);
+    }
+    form[1][5][40] ^= 0xff; /* a row that came in damaged */
+    assert_int_equal(page_print_take(&prints[2], &bitmap), 0);
+    assert_false(page_print_is_like(&prints[0], &prints[1]));
+    assert_true(page_print_is_like(&prints[1], &prints[2]));
+    for (int n = 0; n < 3; n++)
+        page_print_free(&prints[n]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_come_back),
         cmocka_unit_test(damage_is_told),
         cmocka_unit_test(no_rows_no_page),
+        cmocka_unit_test(forms_are_told_apart),
     };
 
     page_image_library_init();
