@@ -513,6 +513,25 @@ static void missing_and_linked_pages(void **state)
     mail_free(&mail);
 }
 
+/* The call had three pages, the folder has two: not made, but for the plain form, the last resort.
+ */
+static void last_page_is_not_there(void **state)
+{
+    struct message_result result;
+    char why[MESSAGE_WHY_MAX];
+    struct mail mail;
+
+    (void)state;
+    add_pages((const struct rig_page[]){standard, standard}, 2);
+    request.call.pages = 3;
+    assert_int_equal(message_compose(&request, &result, why, sizeof why), ERROR_IO);
+    assert_non_null(strstr(why, "only 2 of 3 pages"));
+    request.plain = true;
+    mail = compose();
+    assert_non_null(strstr(unwrapped(&mail), "Page 3 is missing"));
+    mail_free(&mail);
+}
+
 static void damaged_pages(void **state)
 {
     struct rig_page damaged = standard;
@@ -778,6 +797,7 @@ int main(void)
         TEST(partial_and_doubtful),
         TEST(damaged_pages_go_as_they_are),
         TEST(missing_and_linked_pages),
+        TEST(last_page_is_not_there),
         TEST(damaged_pages),
         TEST(plain_decodes_nothing),
         TEST(no_caller_gets_out_of_place),
