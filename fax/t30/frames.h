@@ -65,20 +65,27 @@ static inline uint8_t frame_fcf(const uint8_t *frame, size_t length)
     return length > FRAME_FCF ? (uint8_t)(frame[FRAME_FCF] & FCF_MASK) : FCF_NULL;
 }
 
-/* A command that ends a page or a block of one (T.30 5.3.6.1.6): the sender waits for an answer. */
-static inline bool frame_is_post_message(const uint8_t *frame, size_t length)
+/* What follows a page, as a command of its own or within a PPS (T.30 5.3.6.1.6). fcf: masked. */
+static inline bool fcf_ends_page(uint8_t fcf)
 {
-    switch (frame_fcf(frame, length)) {
+    switch (fcf) {
     case FCF_EOM:
     case FCF_MPS:
     case FCF_EOP:
     case FCF_EOS:
     case FCF_PRI_EOM:
     case FCF_PRI_MPS:
-    case FCF_PRI_EOP:
-    case FCF_PPS: return true;
+    case FCF_PRI_EOP: return true;
     default: return false;
     }
+}
+
+/* A command that ends a page or a block of one (T.30 5.3.6.1.6): the sender waits for an answer. */
+static inline bool frame_is_post_message(const uint8_t *frame, size_t length)
+{
+    uint8_t fcf = frame_fcf(frame, length);
+
+    return fcf == FCF_PPS || fcf_ends_page(fcf);
 }
 
 /* What the command says comes next: FCF_EOP, FCF_MPS …, PRI forms folded into the plain ones; the

@@ -113,17 +113,7 @@ static enum guard_verdict judge_dcs(const struct guard *guard, const uint8_t *fr
 
 static bool next_step_is_known(uint8_t fcf)
 {
-    switch (fcf & FCF_MASK) {
-    case FCF_NULL:
-    case FCF_EOM:
-    case FCF_MPS:
-    case FCF_EOP:
-    case FCF_EOS:
-    case FCF_PRI_EOM:
-    case FCF_PRI_MPS:
-    case FCF_PRI_EOP: return true;
-    default: return false;
-    }
+    return (fcf & FCF_MASK) == FCF_NULL || fcf_ends_page(fcf & FCF_MASK);
 }
 
 enum guard_verdict guard_frame(const struct guard *guard, const uint8_t *frame, size_t length,
