@@ -35,7 +35,9 @@ struct spool {
     int64_t clock_offset_ms; /* wall less boot, when it was looked at last */
     int64_t alive_ms;        /* wall, as it was recorded last; 0: not yet */
 
-    pthread_mutex_t folders_lock; /* whoever makes or removes folders below fax/ and mail/: short */
+    /* Whoever makes folders below fax/ and mail/, or removes those of which there is a row: short.
+     * Half a copy is nobody's but of who takes over. */
+    pthread_mutex_t folders_lock;
 
     pthread_mutex_t taking_lock; /* whoever takes over, which can last, and all below */
     struct {
