@@ -27,6 +27,7 @@ static struct {
     struct control *control;
     struct handin_settings handin;
     int listener; /* of the control socket, until control_start() has it */
+    bool draining;
     char notes[ROLE_COUNT][ROLE_TEXT_MAX];
 } self = {.listener = -1};
 
@@ -177,8 +178,10 @@ static void running(void)
         log_error("control socket cannot be served: faxpost commands will not work");
 }
 
+/* Before it begins anew with other settings: what comes now is for those. */
 static void drain(void)
 {
+    self.draining = true;
     dispatch_drain(self.dispatch);
 }
 
@@ -207,7 +210,7 @@ static void settle(void)
 static void stop(void)
 {
     control_stop(self.control);
-    if (self.dispatch != NULL)
+    if (self.dispatch != NULL && !self.draining)
         settle();
     if (self.compose != NULL)
         compose_client_close(self.compose);

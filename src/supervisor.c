@@ -154,6 +154,12 @@ static void collect_problem(void *user, const char *file, int line, const char *
         buffer_format(all, "%s: %s\n", file, what);
 }
 
+/* It has settings, of an earlier reload when it has only just been started. */
+static bool child_lives(const struct child *child)
+{
+    return child->state == CHILD_STARTING || child->state == CHILD_READY;
+}
+
 static int settings_reload(struct supervisor *s, struct buffer *problems)
 {
     struct settings *new;
@@ -175,7 +181,7 @@ static int settings_reload(struct supervisor *s, struct buffer *problems)
     log_open("supervisor", (enum log_level)conf_choice(new->file[SETTINGS_FAXPOST], "gateway", NULL,
                                                        "log_level"));
     for (i = 0; i < ROLE_COUNT; i++)
-        if (s->child[i].state == CHILD_READY && (i != ROLE_DELIVER || !s->deliver_anew))
+        if (child_lives(&s->child[i]) && (i != ROLE_DELIVER || !s->deliver_anew))
             give_settings(s, &s->child[i]);
     return 0;
 }
@@ -185,7 +191,7 @@ static int settings_reload(struct supervisor *s, struct buffer *problems)
 static void deliver_restart(struct supervisor *s)
 {
     s->deliver_anew = false;
-    if (s->child[ROLE_DELIVER].state != CHILD_READY)
+    if (!child_lives(&s->child[ROLE_DELIVER]))
         return;
     log_info("role is started again role=deliver: the new settings need another sandbox");
     role_stop(s, ROLE_DELIVER, DELIVER_STOP_MS);
@@ -209,6 +215,8 @@ static void reload(struct supervisor *s, bool asked)
     else
         log_info("reload done: new settings are in force");
     sd_notify(0, "READY=1");
+    if (s->deliver_anew) /* once the operator is told, nothing begins with the old settings */
+        role_say(s, ROLE_DELIVER, ROLE_DRAIN);
     if (asked && deliver->channel >= 0)
         role_send(deliver->channel, ROLE_RELOAD_RESULT, error, buffer_string(&problems), NULL, 0);
     buffer_free(&problems);

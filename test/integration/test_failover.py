@@ -5,8 +5,11 @@ fail on demand, waits are milliseconds, and the transmission log is compared lin
 import datetime
 import os
 import re
+import shutil
+import signal
 import socket
 import subprocess
+import threading
 import time
 
 import fake
@@ -272,6 +275,52 @@ def test_class_of_tls_and_login(box):
         assert not server.taken, name
     table.judge()
     assert PASSWORD not in table.gateway.log()
+
+
+@timeout(60)
+def test_new_sandbox_and_new_settings(box):
+    """A CA in another folder has deliver begin anew. Faxes come all the time: those that come after
+    the answer to the reload go by the new settings; so do those after a second reload, at once."""
+    authority = postfix.Authority(box.path("ca"))
+    server = Fake(box, cert=authority.cert, key=authority.key)
+    gateway = start(box, {"zero": server.entry(1)})
+
+    def servers(name):
+        os.mkdir(box.path(name))
+        ca_file = shutil.copy(authority.ca, box.path(name))
+        return {name: {**server.entry(1), "host": "localhost", "tls": "starttls",
+                       "ca_file": ca_file}}
+
+    one, two = servers("one"), servers("two")
+    pages_sent = threading.Event()
+    faxes = []
+
+    def go_on():
+        while not pages_sent.wait(0.02):
+            faxes.append(folder.send(box, gateway))
+
+    sender = threading.Thread(target=go_on)
+    sender.start()
+    try:
+        wait_for("the first fax", lambda: faxes and folder.lines(gateway, faxes[0]))
+        change_servers(gateway, one)
+        after_one = len(faxes) + 1
+        time.sleep(0.5)
+        gateway.write("servers.ini", ini(sections(two)))
+        os.kill(gateway.process.pid, signal.SIGHUP)
+        wait_for("the second reload", lambda: gateway.log().count("reload done") == 2)
+        after_two = len(faxes) + 1
+        time.sleep(0.5)
+    finally:
+        pages_sent.set()
+        sender.join()
+    wait_for("deliver is back", lambda: gateway.faxpost("status", check=False), 20)
+    for number, fax_id in enumerate(faxes):
+        assert folder.ended(gateway, fax_id) == ["done"]
+        used = {row["server"] for row in folder.rows(gateway, fax_id)}
+        wrong = {"zero", "one"} if number > after_two else {"zero"} if number > after_one else set()
+        assert not used & wrong, (number, after_one, after_two, used)
+    assert used == {"two"}, "the last one"
 
 
 @timeout(60)
