@@ -221,10 +221,11 @@ static void audio_in(struct channel *channel)
 {
     int16_t samples[SESSION_TICK_SAMPLES];
 
-    if (rtp_pull(channel->rtp, samples) > 0)
-        session_post_audio(channel->call.session, samples, SESSION_TICK_SAMPLES);
-    else
-        session_post_missing(channel->call.session, samples, SESSION_TICK_SAMPLES);
+    for (int due = rtp_due(channel->rtp); due > 0; due--)
+        if (rtp_pull(channel->rtp, samples) == SESSION_TICK_SAMPLES)
+            session_post_audio(channel->call.session, samples, SESSION_TICK_SAMPLES);
+        else
+            session_post_missing(channel->call.session, samples, SESSION_TICK_SAMPLES);
 }
 
 static void audio_out(struct channel *channel, const int16_t samples[SESSION_TICK_SAMPLES])

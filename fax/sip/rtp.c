@@ -3,8 +3,12 @@
  * rtp.c - one G.711 stream over RTP.
  *
  * Samples are laid on a ring by their time stamp, so that order, repeats and packet lengths need no
- * further care; rtp_pull() walks along it, 160 samples a tick, delay_ticks behind the newest. What
- * is not there when its time has come is filled in.
+ * further care; rtp_pull() walks along it, 160 samples a tick, delay_ticks behind the newest.
+ *
+ * A fax is no conversation: its receiver can wait. When a carrier stops coming it is more likely
+ * late than lost, so rtp_due() has the receiver wait for it, and go faster behind it until the
+ * delay is what it was. A far clock that is off is met in the same way. Only what others have
+ * overtaken, or what did not come for long, is filled in.
  */
 #include "fax/sip/rtp.h"
 
@@ -22,11 +26,14 @@ enum {
     PAYLOAD_MAX = 800,
     RING_SAMPLES = 8192, /* a second: what waits in the socket when we were late fits in */
     SEQ_JUMP = 100,
-    LATE_RUN_MAX = 10,  /* so many late packets in a row: the network has become slower for good */
-    DRY_TICKS_MAX = 25, /* so long without a packet: the next one begins anew */
-    WINDOW_TICKS = 50,  /* the far clock is judged once a second */
-    WINDOWS_SURE = 3,   /* and believed after so many alike */
-    FADE_TICKS = 3,     /* filling repeats the last tick, fading to silence in 60 ms */
+    LATE_RUN_MAX = 10,   /* so many late packets in a row: the network has become slower for good */
+    DRY_TICKS_MAX = 25,  /* so long without a packet: the next one begins anew */
+    HOLD_TICKS_MAX = 40, /* waited for a carrier: well below T4, 3 s (T.30 5.4.2) */
+    DUE_MAX = 10,        /* a tick's work stays bounded */
+    LOUD = 60,           /* mean amplitude of a signal, about -45 dBm0 */
+    WINDOW_TICKS = 50,   /* the far clock is judged once a second */
+    WINDOWS_SURE = 3,    /* and believed after so many alike */
+    FADE_TICKS = 3,      /* filling repeats the last tick, fading to silence in 60 ms */
 };
 
 struct rtp {
@@ -46,6 +53,7 @@ struct rtp {
     int window_ticks, window_least; /* the least reserve within this window */
     int windows_low, windows_high;  /* such windows in a row */
     int lead, fill_run;             /* lead: silence before the first sample, not a loss */
+    int hold_run, owed;             /* ticks waited for this packet; waited and not made up for */
     struct rtp_counts counts;
     int16_t last[RTP_TICK_SAMPLES]; /* the last tick played, for filling */
     int16_t ring[RING_SAMPLES];
@@ -166,7 +174,7 @@ static void buffer_restart(struct rtp *rtp, const struct parsed *packet)
     rtp->play_time = packet->time - (uint32_t)rtp->target;
     rtp->end_time = packet->time;
     rtp->lead = rtp->target;
-    rtp->late_run = rtp->dry_ticks = 0;
+    rtp->late_run = rtp->dry_ticks = rtp->hold_run = rtp->owed = 0;
     rtp->window_ticks = rtp->windows_low = rtp->windows_high = 0;
     memset(rtp->valid, 0, sizeof rtp->valid);
 }
@@ -177,6 +185,14 @@ static bool is_dry(const struct rtp *rtp)
     return rtp->dry_ticks > DRY_TICKS_MAX && (int32_t)(rtp->end_time - rtp->play_time) <= 0;
 }
 
+/* It goes on where the stream stopped, or as much later as we waited. */
+static bool packet_goes_on(const struct rtp *rtp, const struct parsed *packet)
+{
+    int ahead = (int32_t)(packet->time - rtp->play_time);
+
+    return ahead >= 0 && ahead <= rtp->target + (rtp->owed + 2) * RTP_TICK_SAMPLES;
+}
+
 enum place { PLACE_HERE, PLACE_ELSEWHERE, PLACE_ANEW };
 
 /* RFC 3550 A.1: a packet far away or of another source makes itself the stream only when its
@@ -185,7 +201,7 @@ static enum place packet_place(struct rtp *rtp, const struct parsed *packet)
 {
     int ahead = (int16_t)(uint16_t)(packet->seq - rtp->newest_seq);
 
-    if (!rtp->started || is_dry(rtp))
+    if (!rtp->started || (is_dry(rtp) && !packet_goes_on(rtp, packet)))
         return PLACE_ANEW;
     if (packet->ssrc == rtp->ssrc && ahead > -SEQ_JUMP && ahead < SEQ_JUMP) {
         rtp->pending = false;
@@ -264,40 +280,70 @@ int rtp_receive(struct rtp *rtp, const uint8_t *packet, size_t length)
     }
     if (ahead + parsed.length <= 0 || ahead + parsed.length > RING_SAMPLES)
         buffer_restart(rtp, &parsed); /* the time stamps jumped, or all comes late now */
-    rtp->late_run = rtp->dry_ticks = 0;
+    rtp->late_run = rtp->dry_ticks = rtp->hold_run = 0;
     packet_lay(rtp, &parsed);
     return 0;
 }
 
 /* ---- playing -------------------------------------------------------------------------------- */
 
-/* The far clock against ours: the least reserve of each second says whether the buffer runs full (a
- * tick is dropped) or dry (a tick is put in). Returns true when this tick is to be filled without
- * moving on. */
-static bool skew_absorb(struct rtp *rtp)
+/* The far clock against ours: the least reserve of each second says whether the buffer runs full
+ * (1: a tick more is due) or dry (-1: one less). */
+static int skew(struct rtp *rtp, int reserve)
 {
-    int reserve = (int32_t)(rtp->end_time - rtp->play_time);
-
     if (rtp->dry_ticks > FADE_TICKS) /* nobody sends: that says nothing of the clock */
         rtp->window_ticks = 0;
     if (rtp->window_ticks == 0 || reserve < rtp->window_least)
         rtp->window_least = reserve;
     if (++rtp->window_ticks < WINDOW_TICKS)
-        return false;
+        return 0;
     rtp->window_ticks = 0;
     rtp->windows_low = rtp->window_least <= rtp->target / 2 ? rtp->windows_low + 1 : 0;
     rtp->windows_high =
         rtp->window_least >= rtp->target + 2 * RTP_TICK_SAMPLES ? rtp->windows_high + 1 : 0;
     if (rtp->windows_high >= WINDOWS_SURE) {
-        for (int i = 0; i < RTP_TICK_SAMPLES; i++)
-            rtp->valid[rtp->play_time++ % RING_SAMPLES] = false;
         rtp->windows_high = 0;
-        rtp->counts.dropped_samples += RTP_TICK_SAMPLES;
+        return 1;
     }
-    if (rtp->windows_low < WINDOWS_SURE)
-        return false;
-    rtp->windows_low = 0;
-    return true;
+    if (rtp->windows_low >= WINDOWS_SURE) {
+        rtp->windows_low = 0;
+        return -1;
+    }
+    return 0;
+}
+
+static bool is_loud(const int16_t samples[RTP_TICK_SAMPLES])
+{
+    int32_t sum = 0;
+
+    for (int i = 0; i < RTP_TICK_SAMPLES; i++)
+        sum += abs(samples[i]);
+    return sum > RTP_TICK_SAMPLES * LOUD;
+}
+
+int rtp_due(struct rtp *rtp)
+{
+    int reserve = (int32_t)(rtp->end_time - rtp->play_time);
+    int due;
+
+    if (!rtp->started)
+        return 1;
+    rtp->dry_ticks++;
+    due = 1 + skew(rtp, reserve);
+    if (reserve < RTP_TICK_SAMPLES && rtp->fill_run == 0 && rtp->hold_run < HOLD_TICKS_MAX &&
+        is_loud(rtp->last)) {
+        rtp->hold_run++;
+        rtp->owed++;
+        due = 0;
+    }
+    while (rtp->owed > 0 && due > 0 && due < DUE_MAX &&
+           reserve >= rtp->target + (due + 1) * RTP_TICK_SAMPLES) {
+        rtp->owed--;
+        due++;
+    }
+    rtp->counts.held_ticks += due == 0;
+    rtp->counts.hastened_ticks += due > 1 ? (uint64_t)(due - 1) : 0;
+    return due;
 }
 
 /* Fills sample i of a tick: the last tick again, fading out over FADE_TICKS. */
@@ -314,13 +360,6 @@ int rtp_pull(struct rtp *rtp, int16_t out[RTP_TICK_SAMPLES])
 
     if (!rtp->started) {
         memset(out, 0, RTP_TICK_SAMPLES * sizeof out[0]);
-        return 0;
-    }
-    rtp->dry_ticks++;
-    if (skew_absorb(rtp)) {
-        for (int i = 0; i < RTP_TICK_SAMPLES; i++)
-            out[i] = sample_fill(rtp, i);
-        rtp->counts.filled_samples += RTP_TICK_SAMPLES;
         return 0;
     }
     for (int i = 0; i < RTP_TICK_SAMPLES; i++) {

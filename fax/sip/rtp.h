@@ -3,8 +3,8 @@
  * rtp.h - RTP (RFC 3550) for one G.711 stream: parse, a small reorder buffer, gaps filled, and the
  * sending side.
  *
- * No allocation after rtp_new(), no I/O. Time is the caller's 20 ms tick: at each tick
- * rtp_pull() gives exactly the samples of that tick.
+ * No allocation after rtp_new(), no I/O. Time is the caller's 20 ms tick: at each, rtp_due() says
+ * how often rtp_pull() is to be called, which gives 20 ms of the stream.
  */
 #ifndef FAXPOST_FAX_RTP_H
 #define FAXPOST_FAX_RTP_H
@@ -33,10 +33,14 @@ int rtp_receive(struct rtp *rtp, const uint8_t *packet, size_t length);
 /* True when the payload is a plausible RTP packet of this stream's type: for latching. */
 bool rtp_is_plausible(const struct rtp *rtp, const uint8_t *packet, size_t length);
 
+/* Once a tick: how many times 20 ms of the stream are due, 1 as a rule. 0 while the next packet of a
+ * carrier is awaited, up to 800 ms; more behind that, up to 10, until the delay is what it was. The
+ * skew of the far side's clock is absorbed in the same way, without a loss. */
+int rtp_due(struct rtp *rtp);
+
 /* Gives the next 160 linear samples, in order. Lost audio is filled in (repeat fading to silence;
- * length is always kept, since modems need the timing). Clock skew of the far side is absorbed:
- * when the buffer runs steadily over or under, one packet's worth is dropped or filled, as seldom
- * as can be. Returns the number of samples that were real. */
+ * length is always kept, since modems need the timing). Returns the number of samples that were
+ * real. */
 int rtp_pull(struct rtp *rtp, int16_t out[RTP_TICK_SAMPLES]);
 
 /* Makes the next packet of 20 ms. Gives its length, or ERROR_LIMIT. (libre owns rtp_send.) */
@@ -44,7 +48,7 @@ int rtp_make(struct rtp *rtp, const int16_t samples[RTP_TICK_SAMPLES], uint8_t *
 
 struct rtp_counts {
     uint64_t received, malformed, repeated, late, lost, resyncs;
-    uint64_t filled_samples, dropped_samples; /* dropped: by a far clock that runs fast */
+    uint64_t filled_samples, held_ticks, hastened_ticks;
 };
 void rtp_counts(const struct rtp *rtp, struct rtp_counts *out);
 

@@ -55,10 +55,11 @@ static void pull(struct caller *caller)
 {
     int16_t heard[TICK];
 
-    if (rtp_pull(caller->rtp, heard) > 0)
-        far_end_audio(caller->far_end, heard);
-    else
-        far_end_no_audio(caller->far_end, heard);
+    for (int due = rtp_due(caller->rtp); due > 0; due--)
+        if (rtp_pull(caller->rtp, heard) == TICK)
+            far_end_audio(caller->far_end, heard);
+        else
+            far_end_no_audio(caller->far_end, heard);
     caller->ticks++;
 }
 

@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (rtp != NULL && size > 1) {
         size_t length = (size_t)data[0] << 8 | data[1];
         uint8_t *packet;
+        int due;
 
         if (length > size - 2)
             length = size - 2;
@@ -30,8 +31,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             (rtp_receive(rtp, packet + 1, length) == 0))
             abort();
         free(packet);
-        if (rtp_pull(rtp, samples) < 0)
+        due = rtp_due(rtp);
+        if (due < 0 || due > 10)
             abort();
+        for (; due > 0; due--)
+            if (rtp_pull(rtp, samples) < 0)
+                abort();
         data += 2 + length;
         size -= 2 + length;
     }

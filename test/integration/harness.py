@@ -386,10 +386,13 @@ class Gateway:
         """Waits until exactly that many mails lie in the mailboxes, and a moment longer."""
         wait_for(f"{count} mails", lambda: len(self.mail_paths()) >= count, seconds)
         time.sleep(0.5)
-        paths = self.mail_paths()
-        assert len(paths) == count, f"{len(paths)} mails instead of {count}: {paths}"
+        mails = self.mails_now()
+        assert len(mails) == count, f"{len(mails)} mails instead of {count}: {self.mail_paths()}"
+        return mails
+
+    def mails_now(self):
         return [Mail(open(path, "rb").read(), self.box.folder, str(i))
-                for i, path in enumerate(paths)]
+                for i, path in enumerate(self.mail_paths())]
 
     def wait_idle(self, seconds=PATIENCE_SECONDS):
         """No call lives and nothing waits in incoming/."""

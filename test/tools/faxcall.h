@@ -114,9 +114,10 @@ void terminal_free(struct terminal *terminal);
 bool terminal_switch_t38(struct terminal *terminal, int version);
 
 void terminal_take_ifp(struct terminal *terminal, const uint8_t *ifp, size_t length, uint16_t seq);
-/* 20 ms pass; audio both ways when in audio. */
-void terminal_tick_audio(struct terminal *terminal, int16_t in[RTP_TICK_SAMPLES],
-                         int16_t out[RTP_TICK_SAMPLES]);
+/* In audio: what comes, and 20 ms that go out. */
+void terminal_hear(struct terminal *terminal, int16_t in[RTP_TICK_SAMPLES]);
+void terminal_tick_audio(struct terminal *terminal, int16_t out[RTP_TICK_SAMPLES]);
+/* In T.38: 20 ms pass. */
 void terminal_tick_t38(struct terminal *terminal);
 
 /* The page on the line, from 1, and how much of it is sent, 0 to 1. Page 0: none. */

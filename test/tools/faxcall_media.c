@@ -122,8 +122,11 @@ static void audio_tick(struct media *media)
     uint8_t packet[RTP_PACKET_MAX];
     int length;
 
-    rtp_pull(media->rtp, in);
-    terminal_tick_audio(media->terminal, in, out);
+    for (int due = rtp_due(media->rtp); due > 0; due--) {
+        rtp_pull(media->rtp, in);
+        terminal_hear(media->terminal, in);
+    }
+    terminal_tick_audio(media->terminal, out);
     length = rtp_make(media->rtp, out, packet, sizeof packet);
     if (length > 0 && !media->dead)
         wire_put(&media->out, packet, (size_t)length, media->now_ms, packet_send, media);

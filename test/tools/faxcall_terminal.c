@@ -311,13 +311,15 @@ void terminal_take_ifp(struct terminal *terminal, const uint8_t *ifp, size_t len
                                seq);
 }
 
-void terminal_tick_audio(struct terminal *terminal, int16_t in[RTP_TICK_SAMPLES],
-                         int16_t out[RTP_TICK_SAMPLES])
+void terminal_hear(struct terminal *terminal, int16_t in[RTP_TICK_SAMPLES])
 {
-    int made;
-
     fax_rx(terminal->fax, in, RTP_TICK_SAMPLES);
-    made = fax_tx(terminal->fax, out, RTP_TICK_SAMPLES);
+}
+
+void terminal_tick_audio(struct terminal *terminal, int16_t out[RTP_TICK_SAMPLES])
+{
+    int made = fax_tx(terminal->fax, out, RTP_TICK_SAMPLES);
+
     if (made < 0)
         made = 0;
     memset(out + made, 0, (size_t)(RTP_TICK_SAMPLES - made) * sizeof out[0]);

@@ -344,10 +344,12 @@ static void audio_step(struct exchange *exchange)
             modem_step(exchange->modems[i], in[i], out[i]);
         if (!talking || i != exchange->own)
             continue;
-        if (exchange->terminal != NULL)
-            terminal_tick_audio(exchange->terminal, in[i], out[i]);
-        else
+        if (exchange->terminal != NULL) {
+            terminal_hear(exchange->terminal, in[i]);
+            terminal_tick_audio(exchange->terminal, out[i]);
+        } else {
             sound_step(&exchange->sound, out[i]);
+        }
     }
     for (int i = 0; talking && i < 2; i++) {
         memcpy(exchange->arriving[i], out[1 - i], sizeof out[0]);

@@ -314,15 +314,16 @@ static bool run_session(struct rig *rig, int64_t now_ms, int16_t *audio_out)
     return false;
 }
 
-/* The buffer gives one tick to the session. */
+/* The buffer gives to the session what is due, as a channel does. */
 static void play_tick(struct rig *rig)
 {
     int16_t samples[TICK];
 
-    if (rtp_pull(rig->rtp, samples) > 0)
-        session_post_audio(rig->session, samples, TICK);
-    else
-        session_post_missing(rig->session, samples, TICK);
+    for (int due = rtp_due(rig->rtp); due > 0; due--)
+        if (rtp_pull(rig->rtp, samples) == TICK)
+            session_post_audio(rig->session, samples, TICK);
+        else
+            session_post_missing(rig->session, samples, TICK);
 }
 
 static bool is_silent(const int16_t samples[TICK])
