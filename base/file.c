@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -308,6 +310,34 @@ int file_remove_folder(int dir_fd, const char *name)
             unlinkat(fd, entry->d_name, 0);
     closedir(dir);
     return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? failure() : 0;
+}
+
+int file_free_bytes(int fd, int64_t *out_bytes)
+{
+    struct statvfs fs;
+
+    if (fstatvfs(fd, &fs) < 0)
+        return failure();
+    *out_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+    return 0;
+}
+
+int file_in_memory(const char *name, const void *data, size_t length)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int error;
+
+    if (fd < 0)
+        return failure();
+    error = file_write_all(fd, data, length);
+    if (error == 0 &&
+        (lseek(fd, 0, SEEK_SET) < 0 ||
+         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0))
+        error = failure();
+    if (error == 0)
+        return fd;
+    close(fd);
+    return error;
 }
 
 int file_name_is_safe(const char *name)

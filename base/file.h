@@ -56,6 +56,13 @@ int file_remove_folder(int dir_fd, const char *name);
 /* A whole write(2): all octets or a negative error. */
 int file_write_all(int fd, const void *data, size_t length);
 
+/* What is left for us, in octets, where an open file or folder lies. */
+int file_free_bytes(int fd, int64_t *out_bytes);
+
+/* Data as a sealed file in memory, read from its beginning: a descriptor that is the caller's, or a
+ * negative error. The name is for /proc. */
+int file_in_memory(const char *name, const void *data, size_t length);
+
 /* True for a name that is safe as one path component: not empty, not hidden, at most 100 characters
  * of A-Z a-z 0-9 . _ @ + - = */
 int file_name_is_safe(const char *name);

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -73,24 +72,40 @@ static int write_probe(int folder_fd)
     return error;
 }
 
-static int probe(const char *state_dir, int64_t least_bytes)
+/* A descriptor; the state folder itself is not ours to open. */
+static int open_incoming(const char *state_dir)
 {
     char path[PATH_MAX];
-    struct statvfs fs;
-    int folder_fd;
-    int error;
 
     if (snprintf(path, sizeof path, "%s/incoming", state_dir) >= (int)sizeof path)
         return ERROR_LIMIT;
-    folder_fd = file_open_folder(AT_FDCWD, path);
+    return file_open_folder(AT_FDCWD, path);
+}
+
+int storage_free_bytes(const char *state_dir, int64_t *out_bytes)
+{
+    int folder_fd = open_incoming(state_dir);
+    int error = folder_fd < 0 ? folder_fd : file_free_bytes(folder_fd, out_bytes);
+
+    if (folder_fd >= 0)
+        close(folder_fd);
+    return error;
+}
+
+static int probe(const char *state_dir, int64_t least_bytes)
+{
+    int64_t free_bytes;
+    int folder_fd;
+    int error = storage_free_bytes(state_dir, &free_bytes);
+
+    if (error < 0)
+        return error;
+    if (free_bytes < least_bytes)
+        return ERROR_FULL;
+    folder_fd = open_incoming(state_dir);
     if (folder_fd < 0)
         return folder_fd;
-    if (fstatvfs(folder_fd, &fs) < 0)
-        error = error_from_errno(errno);
-    else if ((int64_t)fs.f_bavail * (int64_t)fs.f_frsize < least_bytes)
-        error = ERROR_FULL;
-    else
-        error = write_probe(folder_fd);
+    error = write_probe(folder_fd);
     close(folder_fd);
     return error;
 }

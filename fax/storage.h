@@ -33,6 +33,9 @@ void storage_failed(struct storage *storage, enum storage_trouble trouble, int e
  * all is well. Characters written. */
 size_t storage_text(struct storage *storage, char *out, size_t size);
 
+/* What is left for pages, in octets. Any thread. */
+int storage_free_bytes(const char *state_dir, int64_t *out_bytes);
+
 /* Joins the thread. NULL is fine. */
 void storage_stop(struct storage *storage);
 

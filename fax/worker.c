@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -214,17 +213,14 @@ static void job_store(struct workers *workers, struct worker_job *job)
 
 static int check_space(const struct call *call)
 {
-    struct statvfs fs;
     int64_t free_bytes;
+    int rc = storage_free_bytes(call->shared->state_dir, &free_bytes);
 
-    if (statvfs(call->shared->state_dir, &fs) != 0) {
-        log_alert("state folder unusable path=\"%s\": %s", call->shared->state_dir,
-                  strerror(errno));
-        return error_from_errno(errno);
-    }
-    free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
-    if (free_bytes >= call->limits.free_bytes_min)
-        return 0;
+    if (rc < 0)
+        log_alert("state folder unusable path=\"%s/incoming\": %s", call->shared->state_dir,
+                  error_text(rc));
+    if (rc < 0 || free_bytes >= call->limits.free_bytes_min)
+        return rc;
     log_alert("call refused fax=%s: only %lld MB free for the state folder, [spool] min_free asks "
               "for more",
               call->fax_id, (long long)(free_bytes >> 20));

@@ -443,22 +443,18 @@ static void describe_server(struct dispatch *dispatch, const struct server *serv
 void dispatch_status(struct dispatch *dispatch, struct dispatch_status *out)
 {
     struct tables *tables = engine_tables(&dispatch->engine);
-    struct house_status house;
     struct pool_status pool;
     int i;
 
     pool_status(dispatch->pool, &pool);
-    house_status(dispatch->house, &house);
     *out = (struct dispatch_status){
         .workers = pool.workers,
         .workers_busy = pool.busy,
         .queued = pool.queued,
         .composing = composer_is_busy(dispatch->composer),
         .draining = pool.draining,
-        .space_low = house.space_low,
-        .free_bytes = house.free_bytes,
+        .free_bytes = house_free_bytes(dispatch->house),
     };
-    text_copy(out->stale, sizeof out->stale, house.stale);
     while (out->trouble_count < TROUBLE_MOST &&
            trouble_text(dispatch->engine.troubles, (size_t)out->trouble_count,
                         out->trouble[out->trouble_count], DISPATCH_TROUBLE_MAX))

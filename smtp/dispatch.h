@@ -91,9 +91,7 @@ struct dispatch_status {
     int queued;     /* claimed and waiting for a worker */
     bool composing; /* a message is being made */
     bool draining;
-    bool space_low;
     int64_t free_bytes;
-    char stale[128]; /* something that nobody takes over lies in incoming/; "" else */
     char alarm[200]; /* the last thing that needs a person; "" else */
     char trouble[DISPATCH_TROUBLES][DISPATCH_TROUBLE_MAX]; /* what does not work now */
     int trouble_count;

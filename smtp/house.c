@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * house.c - one check after the other; what lasts is said again every hour.
+ * house.c - one check after the other.
  */
 #include "smtp/house.h"
 
-#include <pthread.h>
-#include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/text.h"
 
 enum {
     HOUSE_MS = 60000,
-    AGAIN_MS = 3600000, /* an alarm that lasts */
+    STALE_NAME_MAX = 128,
     EXPIRE_MOST = 100,
     TURN_ALARM_MS = 12 * 3600 * 1000, /* several attempts, each within DEADLINE_MOST_MS */
     CLOCK_SLACK_MS = 60000,
@@ -25,11 +22,8 @@ enum {
 struct house {
     struct engine *engine;
     struct pool *pool;
-    int64_t house_ms, stale_alarm_ms, space_alarm_ms; /* the dispatcher's own */
-    pthread_mutex_t lock;                             /* all below */
-    bool space_low;
-    int64_t free_bytes;
-    char stale[HOUSE_STALE_MAX];
+    int64_t house_ms; /* the dispatcher's own */
+    atomic_int_least64_t free_bytes;
 };
 
 int house_new(struct house **out, struct engine *engine, struct pool *pool)
@@ -40,16 +34,12 @@ int house_new(struct house **out, struct engine *engine, struct pool *pool)
         return ERROR_MEMORY;
     house->engine = engine;
     house->pool = pool;
-    pthread_mutex_init(&house->lock, NULL);
     *out = house;
     return 0;
 }
 
 void house_free(struct house *house)
 {
-    if (house == NULL)
-        return;
-    pthread_mutex_destroy(&house->lock);
     free(house);
 }
 
@@ -78,61 +68,34 @@ static void check_clock(struct house *house, const struct tables *tables)
                     woken);
 }
 
-static void check_stale(struct house *house, const struct tables *tables, int64_t now_ms)
+static void check_stale(struct house *house, const struct tables *tables)
 {
-    char name[sizeof house->stale] = "";
-    char what[256];
+    struct engine *engine = house->engine;
+    char name[STALE_NAME_MAX];
 
-    if (spool_incoming_stale(house->engine->spool, tables->stale_ms, name, sizeof name) < 0)
-        name[0] = '\0';
-    pthread_mutex_lock(&house->lock);
-    if (strcmp(name, house->stale) != 0)
-        house->stale_alarm_ms = 0;
-    text_copy(house->stale, sizeof house->stale, name);
-    pthread_mutex_unlock(&house->lock);
-    if (name[0] == '\0' ||
-        (house->stale_alarm_ms != 0 && now_ms - house->stale_alarm_ms < AGAIN_MS))
-        return;
-    house->stale_alarm_ms = now_ms;
-    log_alert("something lies in incoming/ that cannot be taken over name=%s do=\"look into "
-              "%s/incoming, and move what is no fax away\"",
-              LOG_ESCAPED(name), spool_state_dir(house->engine->spool));
-    snprintf(what, sizeof what, "something lies in incoming/ that cannot be taken over: %s", name);
-    report_add(house->engine->report, what, "look into incoming/, and move what is no fax away");
+    if (spool_incoming_stale(engine->spool, tables->stale_ms, name, sizeof name) < 0)
+        trouble_end(engine->troubles, "stale");
+    else
+        trouble_begin(engine->troubles, "stale",
+                      "look into incoming/, and move what is no fax away",
+                      "something lies in incoming/ that cannot be taken over: %s", name);
 }
 
-static void check_space(struct house *house, const struct tables *tables, int64_t now_ms)
+static void check_space(struct house *house, const struct tables *tables)
 {
-    int64_t bytes = 0;
-    int64_t files = 0;
-    char what[120];
-    bool low;
+    struct engine *engine = house->engine;
+    int64_t bytes;
 
-    if (spool_space(house->engine->spool, &bytes, &files) < 0)
+    if (spool_free_bytes(engine->spool, &bytes) < 0)
         return;
-    low = bytes < tables->min_free_bytes;
-    pthread_mutex_lock(&house->lock);
-    house->space_low = low;
-    house->free_bytes = bytes;
-    pthread_mutex_unlock(&house->lock);
-    if (!low && house->space_alarm_ms != 0) {
-        house->space_alarm_ms = 0;
-        log_info("there is room again free=%lld", (long long)bytes);
-        snprintf(what, sizeof what, "there is room again where the spool lies: %lld MB free",
-                 (long long)bytes >> 20);
-        report_add(house->engine->report, what, "");
-    }
-    if (low && (house->space_alarm_ms == 0 || now_ms - house->space_alarm_ms >= AGAIN_MS)) {
-        house->space_alarm_ms = now_ms;
-        log_alert("disk space is low free=%lld least=%lld do=\"make room below %s, or shorten "
-                  "[spool] keep\"",
-                  (long long)bytes, (long long)tables->min_free_bytes,
-                  spool_state_dir(house->engine->spool));
-        snprintf(what, sizeof what, "disk space is low: %lld MB free, %lld MB is the least",
-                 (long long)bytes >> 20, (long long)tables->min_free_bytes >> 20);
-        report_add(house->engine->report, what,
-                   "make room where the spool lies, or shorten [spool] keep");
-    }
+    atomic_store(&house->free_bytes, bytes);
+    if (bytes >= tables->min_free_bytes)
+        trouble_end(engine->troubles, "space");
+    else
+        trouble_begin(engine->troubles, "space",
+                      "make room where the spool lies, or shorten [spool] keep",
+                      "disk space is low: less than %lld MB are free below %s",
+                      (long long)tables->min_free_bytes >> 20, spool_state_dir(engine->spool));
 }
 
 void house_keep(struct house *house)
@@ -145,8 +108,8 @@ void house_keep(struct house *house)
         return;
     house->house_ms = now_ms;
     tables = engine_tables(house->engine);
-    check_stale(house, tables, now_ms);
-    check_space(house, tables, now_ms);
+    check_stale(house, tables);
+    check_space(house, tables);
     check_workers(house);
     check_clock(house, tables);
     removed =
@@ -156,11 +119,7 @@ void house_keep(struct house *house)
     tables_leave(tables);
 }
 
-void house_status(struct house *house, struct house_status *out)
+int64_t house_free_bytes(struct house *house)
 {
-    pthread_mutex_lock(&house->lock);
-    out->space_low = house->space_low;
-    out->free_bytes = house->free_bytes;
-    text_copy(out->stale, sizeof out->stale, house->stale);
-    pthread_mutex_unlock(&house->lock);
+    return atomic_load(&house->free_bytes);
 }

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -185,21 +184,10 @@ static int store_mail(struct report *report, const struct tables *tables, struct
                                 clock_wall_ms());
 }
 
-/* A buffer as a file in memory, to be read from its beginning. */
 static int memory_file(const struct buffer *buffer)
 {
-    int fd = memfd_create("faxpost-report", MFD_CLOEXEC);
-    int error = buffer->error;
-
-    if (fd < 0)
-        return error_from_errno(errno);
-    if (error == 0)
-        error = file_write_all(fd, buffer->data, buffer->length);
-    if (error == 0 && lseek(fd, 0, SEEK_SET) < 0)
-        error = ERROR_IO;
-    if (error < 0)
-        close(fd);
-    return error < 0 ? error : fd;
+    return buffer->error < 0 ? buffer->error
+                             : file_in_memory("faxpost-report", buffer->data, buffer->length);
 }
 
 static int send_past_spool(struct report *report, const struct tables *tables)

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -220,16 +219,9 @@ const char *spool_state_dir(const struct spool *spool)
     return spool->state_dir;
 }
 
-int spool_space(struct spool *spool, int64_t *out_free_bytes, int64_t *out_free_files)
+int spool_free_bytes(struct spool *spool, int64_t *out_bytes)
 {
-    struct statvfs st;
-
-    if (fstatvfs(spool->state_fd, &st) < 0)
-        return error_from_errno(errno);
-    *out_free_bytes = (int64_t)(st.f_bavail * st.f_frsize);
-    /* Some file systems count no inodes: then there is no end to them. */
-    *out_free_files = st.f_files == 0 ? INT64_MAX : (int64_t)st.f_favail;
-    return 0;
+    return file_free_bytes(spool->state_fd, out_bytes);
 }
 
 /* ---- faxes -------------------------------------------------------------------------------------

@@ -87,8 +87,8 @@ int spool_incoming_stale(struct spool *spool, int64_t age_ms, char *out, size_t 
 /* Live calls: reads call.ini of every locked folder; at most `most`; gives the number. */
 int spool_live_calls(struct spool *spool, struct call_info *out, int most);
 
-/* Bytes and inodes left where the spool lies; ERROR_IO. */
-int spool_space(struct spool *spool, int64_t *out_free_bytes, int64_t *out_free_files);
+/* What is left where the spool lies. */
+int spool_free_bytes(struct spool *spool, int64_t *out_bytes);
 
 /* ---- faxes ---------------------------------------------------------------------------------- */
 

@@ -181,19 +181,9 @@ static json_t *json_server(const struct dispatch_server_status *server)
 static json_t *json_alarms(const struct dispatch_status *status)
 {
     json_t *alarms = json_array();
-    char text[320];
 
     if (status->alarm[0] != '\0')
         json_array_append_new(alarms, json_text(status->alarm));
-    if (status->stale[0] != '\0') {
-        snprintf(text, sizeof text, "nobody takes over incoming/%s: see the log", status->stale);
-        json_array_append_new(alarms, json_text(text));
-    }
-    if (status->space_low) {
-        snprintf(text, sizeof text, "little space is left for the spool: %lld MB free",
-                 (long long)status->free_bytes >> 20);
-        json_array_append_new(alarms, json_text(text));
-    }
     for (int i = 0; i < status->trouble_count; i++)
         json_array_append_new(alarms, json_text(status->trouble[i]));
     return alarms;

@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -114,21 +113,6 @@ int role_receive(int channel, struct role_message *out)
     return 0;
 }
 
-/* Text as a sealed memory file: what the role reads is what was checked. */
-static int part_new(const char *text)
-{
-    int fd = memfd_create("faxpost-settings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    if (fd < 0)
-        return error_from_errno(errno);
-    if (file_write_all(fd, text, strlen(text)) < 0 ||
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0) {
-        close(fd);
-        return ERROR_IO;
-    }
-    return fd;
-}
-
 int role_send_settings(int channel, enum role role, const struct settings *settings)
 {
     int fds[SETTINGS_FILES];
@@ -142,7 +126,8 @@ int role_send_settings(int channel, enum role role, const struct settings *setti
 
         error = settings_part(settings, role, (enum settings_file)i, &text);
         if (error == 0 && text != NULL) {
-            fds[count] = part_new(text);
+            /* sealed: what the role reads is what was checked */
+            fds[count] = file_in_memory("faxpost-settings", text, strlen(text));
             error = fds[count] < 0 ? fds[count] : 0;
             bits |= (int64_t)1 << i;
             count += error == 0;
