@@ -185,12 +185,13 @@ static bool is_dry(const struct rtp *rtp)
     return rtp->dry_ticks > DRY_TICKS_MAX && (int32_t)(rtp->end_time - rtp->play_time) <= 0;
 }
 
-/* It goes on where the stream stopped, or as much later as we waited. */
+/* It goes on about where we are, or as much later as we waited. */
 static bool packet_goes_on(const struct rtp *rtp, const struct parsed *packet)
 {
     int ahead = (int32_t)(packet->time - rtp->play_time);
 
-    return ahead >= 0 && ahead <= rtp->target + (rtp->owed + 2) * RTP_TICK_SAMPLES;
+    return ahead >= -HOLD_TICKS_MAX * RTP_TICK_SAMPLES &&
+           ahead <= rtp->target + (rtp->owed + 2) * RTP_TICK_SAMPLES;
 }
 
 enum place { PLACE_HERE, PLACE_ELSEWHERE, PLACE_ANEW };
@@ -252,6 +253,28 @@ static void packet_lay(struct rtp *rtp, const struct parsed *packet)
         rtp->end_time = packet->time + (uint32_t)packet->length;
 }
 
+static void owe(struct rtp *rtp, int ticks)
+{
+    int most = RING_SAMPLES / RTP_TICK_SAMPLES; /* more cannot be waiting */
+
+    rtp->owed = rtp->owed + ticks < most ? rtp->owed + ticks : most;
+}
+
+/* All that was played since the stream stopped was filled in: silence, or we would have waited. A
+ * packet that belongs there is not too late, the silence was longer. */
+static void play_back(struct rtp *rtp, uint32_t time)
+{
+    int back = (int32_t)(rtp->play_time - time);
+
+    if (back <= 0 || back > HOLD_TICKS_MAX * RTP_TICK_SAMPLES ||
+        (int32_t)(time - rtp->end_time) < 0)
+        return;
+    rtp->play_time = time;
+    owe(rtp, back / RTP_TICK_SAMPLES);
+    rtp->counts.filled_samples -=
+        (uint64_t)back < rtp->counts.filled_samples ? (uint64_t)back : rtp->counts.filled_samples;
+}
+
 int rtp_receive(struct rtp *rtp, const uint8_t *packet, size_t length)
 {
     struct parsed parsed;
@@ -273,6 +296,7 @@ int rtp_receive(struct rtp *rtp, const uint8_t *packet, size_t length)
         rtp->counts.repeated++;
         return 0;
     }
+    play_back(rtp, parsed.time);
     ahead = (int32_t)(parsed.time - rtp->play_time);
     if (ahead + parsed.length <= 0 && ahead > -RING_SAMPLES && ++rtp->late_run < LATE_RUN_MAX) {
         rtp->counts.late++;
@@ -333,7 +357,7 @@ int rtp_due(struct rtp *rtp)
     if (reserve < RTP_TICK_SAMPLES && rtp->fill_run == 0 && rtp->hold_run < HOLD_TICKS_MAX &&
         is_loud(rtp->last)) {
         rtp->hold_run++;
-        rtp->owed++;
+        owe(rtp, 1);
         due = 0;
     }
     while (rtp->owed > 0 && due > 0 && due < DUE_MAX &&

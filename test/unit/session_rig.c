@@ -19,7 +19,13 @@
 #include "fax/t30/frames.h"
 #include "test/unit/page_rig.h"
 
-enum { TICK = SESSION_TICK_SAMPLES, BEGIN_MS = 1000, RUN_MOST_MS = 600000, GAP_AT_MS = 5000 };
+enum {
+    LATE_MOST = 64,
+    TICK = SESSION_TICK_SAMPLES,
+    BEGIN_MS = 1000,
+    RUN_MOST_MS = 600000,
+    GAP_AT_MS = 5000
+};
 
 /* ---- documents ------------------------------------------------------------------------------ */
 
@@ -72,6 +78,11 @@ struct rig {
     bool audio;
     struct rtp *far, *rtp; /* the sender's stream, and ours */
     int stalled_ticks;     /* not yet made up for */
+    struct {
+        uint8_t octets[RTP_PACKET_MAX];
+        size_t length;
+    } late[LATE_MOST]; /* on the way to us */
+    int late_count;
     fax_state_t *fax;
     t38_terminal_state_t *terminal;
     t30_state_t *t30; /* the sender's */
@@ -336,11 +347,17 @@ static bool is_silent(const int16_t samples[TICK])
 
 static void step_packet(struct rig *rig, const int16_t *from_sender, bool is_lost)
 {
-    uint8_t packet[RTP_PACKET_MAX];
-    int length = rtp_make(rig->far, from_sender, packet, sizeof packet);
+    uint8_t *packet = rig->late[rig->late_count].octets;
 
+    rig->late[rig->late_count].length =
+        (size_t)rtp_make(rig->far, from_sender, packet, RTP_PACKET_MAX);
     if (!is_lost && !(rig->c->suppresses && is_silent(from_sender)))
-        rtp_receive(rig->rtp, packet, (size_t)length);
+        rig->late_count++;
+    if (!is_within(rig, rig->c->late_ms) || rig->late_count == LATE_MOST) {
+        for (int i = 0; i < rig->late_count; i++)
+            rtp_receive(rig->rtp, rig->late[i].octets, rig->late[i].length);
+        rig->late_count = 0;
+    }
     if (!is_stalled(rig))
         play_tick(rig);
 }

@@ -42,6 +42,7 @@ struct rig_case {
     bool rtp;         /* audio comes to us as RTP: a gap are packets that are lost */
     bool suppresses;  /* the sender sends no packets while it is silent; needs rtp */
     int stall_ms;     /* our side stands still so long, at gap_at_ms; needs rtp */
+    int late_ms;      /* what comes within so long, from gap_at_ms on, comes behind it; needs rtp */
     int mutate_seed;  /* T.38: packets are mutated … */
     int mutate_share; /* … so many of a thousand */
 };
