@@ -77,11 +77,49 @@ int child_start(struct child *child, const struct account *account, int64_t now_
     child->pid = pid;
     child->channel = pair[0];
     child->state = CHILD_STARTING;
+    child->is_told = false;
     child->started_ms = now_ms;
     child->kill_at_ms = INT64_MAX;
     child->pinged_ms = 0;
     child->starts++;
     return 0;
+}
+
+void child_say(struct child *child, enum role_message_type type)
+{
+    if (child->channel >= 0 && role_send(child->channel, type, 0, NULL, NULL, 0) == ERROR_FULL)
+        log_warning("role does not read its channel role=%s", role_text(child->role));
+}
+
+void child_give_settings(struct child *child, const struct settings *settings)
+{
+    int error;
+
+    if (child->channel < 0)
+        return;
+    error = role_send_settings(child->channel, child->role, settings);
+    if (error < 0) {
+        log_error("settings cannot be handed over role=%s: %s; it is started again",
+                  role_text(child->role), error_text(error));
+        kill(child->pid, SIGKILL);
+    }
+}
+
+bool child_lives(const struct child *child)
+{
+    return child->state == CHILD_STARTING || child->state == CHILD_READY;
+}
+
+void child_stop(struct child *child, int64_t kill_at_ms)
+{
+    if (child->pid == 0) {
+        child->state = CHILD_ENDED;
+        return;
+    }
+    child_say(child, ROLE_STOP);
+    child->state = CHILD_STOPPING;
+    child->is_told = true;
+    child->kill_at_ms = kill_at_ms;
 }
 
 const char *child_status_text(int status, char *out, size_t size)
@@ -107,7 +145,7 @@ void child_ended(struct child *child, int status, int64_t now_ms)
     bool expected = child->state == CHILD_STOPPING && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     int64_t life_ms = now_ms - child->started_ms;
 
-    child->backoff_ms = child_backoff(child->backoff_ms, life_ms);
+    child->backoff_ms = expected && child->is_told ? 0 : child_backoff(child->backoff_ms, life_ms);
     child->start_at_ms = now_ms + child->backoff_ms;
     if (expected)
         log_info("role ended role=%s pid=%d", role_text(child->role), (int)child->pid);

@@ -11,6 +11,7 @@
 
 #include "src/loop.h"
 #include "src/privilege.h"
+#include "src/role.h"
 #include "src/settings.h"
 
 enum {
@@ -37,6 +38,7 @@ struct child {
     int64_t start_at_ms;
     int64_t kill_at_ms; /* INT64_MAX: never */
     int64_t pinged_ms;  /* 0: no answer is due */
+    bool is_told;       /* to end */
     int backoff_ms;
     int starts;
     char sandbox[SANDBOX_TEXT_MAX]; /* its state, in the role's words */
@@ -46,7 +48,20 @@ struct child {
 /* Starts the process; channel and pid are set, state is CHILD_STARTING. Logged. */
 int child_start(struct child *child, const struct account *account, int64_t now_ms);
 
-/* The process has ended with this wait status: logs why and plans the next start. */
+/* To its channel, if it is open; a role that does not read is logged. */
+void child_say(struct child *child, enum role_message_type type);
+
+/* Its part of them. A role that cannot have it is killed: it gets them when it is started again. */
+void child_give_settings(struct child *child, const struct settings *settings);
+
+/* It has settings, of an earlier reload when it has only just been started. */
+bool child_lives(const struct child *child);
+
+/* Tells it to end, until kill_at_ms. One that is down stays so: CHILD_ENDED. */
+void child_stop(struct child *child, int64_t kill_at_ms);
+
+/* The process has ended with this wait status: logs why and plans the next start, at once where it
+ * was told to end and did. */
 void child_ended(struct child *child, int status, int64_t now_ms);
 
 /* How a process ended, in words: "exit code 1", "signal 11 (Segmentation fault)". */

@@ -86,39 +86,9 @@ static void channel_close(struct supervisor *s, struct child *child)
     child->channel = -1;
 }
 
-static void role_say(struct supervisor *s, enum role role, enum role_message_type type)
-{
-    struct child *child = &s->child[role];
-
-    if (child->channel >= 0 && role_send(child->channel, type, 0, NULL, NULL, 0) == ERROR_FULL)
-        log_warning("role does not read its channel role=%s", role_text(role));
-}
-
 static void role_stop(struct supervisor *s, enum role role, int limit_ms)
 {
-    struct child *child = &s->child[role];
-
-    if (child->pid == 0) {
-        child->state = CHILD_ENDED;
-        return;
-    }
-    role_say(s, role, ROLE_STOP);
-    child->state = CHILD_STOPPING;
-    child->kill_at_ms = now() + limit_ms;
-}
-
-static void give_settings(struct supervisor *s, struct child *child)
-{
-    int error;
-
-    if (child->channel < 0)
-        return;
-    error = role_send_settings(child->channel, child->role, s->settings);
-    if (error < 0) {
-        log_error("settings cannot be handed over role=%s: %s; it is started again",
-                  role_text(child->role), error_text(error));
-        kill(child->pid, SIGKILL);
-    }
+    child_stop(&s->child[role], now() + limit_ms);
 }
 
 /* Both ends of a new socket pair, whenever deliver or compose is new. */
@@ -154,12 +124,6 @@ static void collect_problem(void *user, const char *file, int line, const char *
         buffer_format(all, "%s: %s\n", file, what);
 }
 
-/* It has settings, of an earlier reload when it has only just been started. */
-static bool child_lives(const struct child *child)
-{
-    return child->state == CHILD_STARTING || child->state == CHILD_READY;
-}
-
 static int settings_reload(struct supervisor *s, struct buffer *problems)
 {
     struct settings *new;
@@ -182,7 +146,7 @@ static int settings_reload(struct supervisor *s, struct buffer *problems)
                                                        "log_level"));
     for (i = 0; i < ROLE_COUNT; i++)
         if (child_lives(&s->child[i]) && (i != ROLE_DELIVER || !s->deliver_anew))
-            give_settings(s, &s->child[i]);
+            child_give_settings(&s->child[i], s->settings);
     return 0;
 }
 
@@ -216,7 +180,7 @@ static void reload(struct supervisor *s, bool asked)
         log_info("reload done: new settings are in force");
     sd_notify(0, "READY=1");
     if (s->deliver_anew) /* once the operator is told, nothing begins with the old settings */
-        role_say(s, ROLE_DELIVER, ROLE_DRAIN);
+        child_say(&s->child[ROLE_DELIVER], ROLE_DRAIN);
     if (asked && deliver->channel >= 0)
         role_send(deliver->channel, ROLE_RELOAD_RESULT, error, buffer_string(&problems), NULL, 0);
     buffer_free(&problems);
@@ -246,7 +210,7 @@ static void all_ready(struct supervisor *s)
     warn_of_sandbox(s);
     log_info("started pid=%d state_dir=%s", (int)getpid(),
              conf_text(s->settings->file[SETTINGS_FAXPOST], "gateway", NULL, "state_dir"));
-    role_say(s, ROLE_DELIVER, ROLE_RUNNING);
+    child_say(&s->child[ROLE_DELIVER], ROLE_RUNNING);
     sd_notify(0, "READY=1\nSTATUS=taking calls");
     if (s->options->started_fd >= 0)
         file_write_all(s->options->started_fd, "+", 1);
@@ -290,7 +254,7 @@ static void drain(struct supervisor *s, int signal_number)
              strsignal(signal_number), (long long)s->calls, (long long)limit_ms / 1000);
     s->phase = PHASE_DRAINING;
     s->drain_until_ms = now() + limit_ms;
-    role_say(s, ROLE_RECEIVE, ROLE_DRAIN);
+    child_say(&s->child[ROLE_RECEIVE], ROLE_DRAIN);
     s->calls = -1; /* receive tells the number anew, when it takes no more */
 }
 
@@ -388,14 +352,14 @@ static void child_is_ready(struct supervisor *s, struct child *child, const char
     log_info("role ready role=%s pid=%d sandbox=%s", role_text(child->role), (int)child->pid,
              LOG_ESCAPED(child->sandbox));
     if (child->role == ROLE_DELIVER && s->phase != PHASE_STARTING)
-        role_say(s, ROLE_DELIVER, ROLE_RUNNING);
+        child_say(&s->child[ROLE_DELIVER], ROLE_RUNNING);
     for (i = 0; i < ROLE_COUNT; i++)
         if (child->role == ROLE_DELIVER || (int)child->role == i)
             notes_show(s, &s->child[i]);
     if (child->role != ROLE_RECEIVE)
         give_compose_socket(s);
     else if (s->phase == PHASE_DRAINING)
-        role_say(s, ROLE_RECEIVE, ROLE_DRAIN);
+        child_say(&s->child[ROLE_RECEIVE], ROLE_DRAIN);
     for (i = 0; s->phase == PHASE_STARTING && i < ROLE_COUNT; i++)
         if (s->child[i].state != CHILD_READY)
             return;
@@ -509,7 +473,7 @@ static void start_due(struct supervisor *s)
         channel_users[i] = (struct channel_user){s, child};
         child->watch = (struct loop_watch){child->channel, channel_ready, &channel_users[i]};
         loop_add(s->loop, &child->watch, EPOLLIN);
-        give_settings(s, child);
+        child_give_settings(child, s->settings);
     }
 }
 
@@ -595,7 +559,7 @@ static void ping(struct supervisor *s)
     for (i = 0; i < ROLE_COUNT; i++)
         if (s->child[i].state == CHILD_READY && s->child[i].pinged_ms == 0) {
             s->child[i].pinged_ms = now();
-            role_say(s, (enum role)i, ROLE_PING);
+            child_say(&s->child[i], ROLE_PING);
         }
 }
 

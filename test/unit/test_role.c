@@ -157,6 +157,36 @@ static void test_backoff(void **state)
         assert_int_equal(child_backoff(table[i].before, table[i].life_ms), table[i].after);
 }
 
+/* Who was told to end, and did, is wanted again at once, however often; who died is waited for. */
+static void test_next_start(void **state)
+{
+    static const struct {
+        bool is_told;
+        int status;
+        int64_t after_ms;
+    } table[] = {
+        {true, 0, 0}, {true, 0, 0},    {true, SIGKILL, 100},
+        {true, 0, 0}, {false, 0, 100}, {false, 0, 200},
+    };
+    struct child child = {.role = ROLE_DELIVER, .channel = -1};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        child.pid = 1;
+        child.state = CHILD_READY;
+        child.is_told = false;
+        child.started_ms = 1000;
+        if (table[i].is_told)
+            child_stop(&child, 5000);
+        else
+            child.state = CHILD_STOPPING; /* it closed its channel */
+        child_ended(&child, table[i].status, 2000);
+        assert_int_equal(child.state, CHILD_DOWN);
+        assert_int_equal(child.pid, 0);
+        assert_int_equal(child.start_at_ms, 2000 + table[i].after_ms);
+    }
+}
+
 static void test_status_text(void **state)
 {
     char text[80];
@@ -212,6 +242,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_full_channel_does_not_block, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_settings_go_over, set_up, tear_down),
         cmocka_unit_test(test_backoff),
+        cmocka_unit_test(test_next_start),
         cmocka_unit_test(test_status_text),
         cmocka_unit_test_setup_teardown(test_loop, set_up, tear_down),
     };
