@@ -33,9 +33,9 @@ int rtp_receive(struct rtp *rtp, const uint8_t *packet, size_t length);
 /* True when the payload is a plausible RTP packet of this stream's type: for latching. */
 bool rtp_is_plausible(const struct rtp *rtp, const uint8_t *packet, size_t length);
 
-/* Once a tick: how many times 20 ms of the stream are due, 1 as a rule. 0 while the next packet of a
- * carrier is awaited, up to 800 ms; more behind that, up to 10, until the delay is what it was. The
- * skew of the far side's clock is absorbed in the same way, without a loss. */
+/* Once a tick: how many times 20 ms of the stream are due, 1 as a rule. 0 while the next packet of
+ * a carrier is awaited, up to 800 ms; more behind that, up to 10, until the delay is what it was.
+ * The skew of the far side's clock is absorbed in the same way, without a loss. */
 int rtp_due(struct rtp *rtp);
 
 /* Gives the next 160 linear samples, in order. Lost audio is filled in (repeat fading to silence;
