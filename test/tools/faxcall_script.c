@@ -6,7 +6,8 @@
  * A line is NAME: STEP; STEP; …, and each call plays one. Bytes are in hexadecimal, least
  * significant bit first on the line, 00*9 meaning nine times 00.
  *
- *   dis                   waits for DIS; "expect MCF 8000": for that frame, but no longer
+ *   dis                   waits for DIS; "expect MCF 8000": for that frame, but no longer, with RR
+ *                         where RNR comes instead
  *   answer MS             waits for any final frame
  *   wait MS
  *   v21 BYTES             one frame in a V.21 signal of its own; "v21- BYTES": the signal goes on
@@ -37,7 +38,8 @@ enum {
     BYTES_MAX = 70000,
     NOISE_MAX = 300,
     DIS_MS = 20000,
-    PART = 256, /* octets of an image in a packet */
+    RNR_MS = 10000, /* for the next answer */
+    PART = 256,     /* octets of an image in a packet */
 };
 
 static char **lines; /* constant once loaded */
@@ -81,6 +83,7 @@ struct script {
     int again;        /* so often the mark was gone back to */
     int wait_ms;      /* for the frame below, or for time to pass */
     int awaited;      /* control field; -1: any; -2: none */
+    bool asks;        /* it was told to wait: RNR */
     int packets;      /* of this tick */
     const char *rest; /* what a step has not yet sent: bytes of an image, */
     size_t rest_at, rest_length;
@@ -111,6 +114,8 @@ static void frame_heard(struct script *script)
         if (script->awaited == fcf || script->awaited == -1) {
             script->awaited = -2;
             script->wait_ms = 0;
+        } else if (script->awaited > 0 && fcf == FCF_RNR) {
+            script->asks = true;
         }
     }
     script->frame_length = 0;
@@ -419,7 +424,15 @@ static bool next_step(struct script *script)
 
 void script_tick(struct script *script)
 {
+    static const uint8_t rr[] = {0xff, 0x13, 0x6f};
+
     script->packets = 0;
+    if (script->asks) {
+        v21_send(script, rr, sizeof rr, true);
+        script->asks = false;
+        if (script->wait_ms < RNR_MS)
+            script->wait_ms = RNR_MS;
+    }
     if (script->wait_ms > 0)
         script->wait_ms -= FAXCALL_TICK_MS;
     while (script->wait_ms <= 0 && script->packets < PACKETS_A_TICK) {
