@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -131,14 +132,33 @@ static int copy_file(int from_fd, int to_fd, const char *name, int64_t limit)
     return is_closed(from_fd, name) ? ERROR_FORMAT : file_copy(from_fd, to_fd, name, limit);
 }
 
+/* Who makes a copy of the spool by links takes them away again, or goes on elsewhere. */
+static bool is_newly_linked(int from_fd, const char *name, int64_t link_wait_ms)
+{
+    struct stat st;
+    int64_t changed_ms;
+    int64_t age_ms;
+
+    if (fstatat(from_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
+        st.st_nlink < 2 || scan_changed_ms(from_fd, name, &changed_ms) < 0)
+        return false;
+    age_ms = clock_wall_ms() - changed_ms;
+    return age_ms < link_wait_ms && age_ms > -link_wait_ms;
+}
+
 /* One page. What cannot be a page of ours is left where it is: a link, a device, too large. */
-static int copy_page(int from_fd, int to_fd, struct db_page *page, int64_t *room, bool *copied)
+static int copy_page(int from_fd, int to_fd, int64_t link_wait_ms, struct db_page *page,
+                     int64_t *room, bool *copied)
 {
     struct stat st;
     int64_t limit = *room < SPOOL_PAGE_BYTES_MAX ? *room : SPOOL_PAGE_BYTES_MAX;
     int error = copy_file(from_fd, to_fd, page->name, limit);
 
     *copied = error == 0;
+    if (error == ERROR_FORMAT && is_newly_linked(from_fd, page->name, link_wait_ms)) {
+        errno = EMLINK;
+        return ERROR_BUSY;
+    }
     if (error == ERROR_FORMAT || error == ERROR_LIMIT) {
         log_alert("page in incoming not taken over: file=%s error=\"%s\" (it stays where it is; "
                   "nothing that faxpost wrote looks so: look at it)",
@@ -154,7 +174,7 @@ static int copy_page(int from_fd, int to_fd, struct db_page *page, int64_t *room
     return 0;
 }
 
-int copy_fax(int from_fd, int to_fd, struct copied *out)
+int copy_fax(int from_fd, int to_fd, int64_t link_wait_ms, struct copied *out)
 {
     struct copied found = {0};
     int64_t room = FAX_BYTES_MAX;
@@ -167,7 +187,7 @@ int copy_fax(int from_fd, int to_fd, struct copied *out)
         struct db_page page = found.pages[i];
         bool copied = false;
 
-        error = copy_page(from_fd, to_fd, &page, &room, &copied);
+        error = copy_page(from_fd, to_fd, link_wait_ms, &page, &room, &copied);
         if (!copied) {
             found.left++;
             continue;

@@ -16,6 +16,7 @@ enum {
     SPOOL_STATE_DIR_MAX = 400, /* leaves room in SPOOL_PATH_MAX for the longest path below it */
     INCOMING_NAME_MAX = 256,   /* any name a folder can have */
     INCOMING_LIST_MAX = 100000,
+    SPOOL_LINK_WAIT_MS = 600000, /* for a second name of a page to go away, a backup's perhaps */
 };
 
 struct spool {
@@ -45,6 +46,7 @@ struct spool {
         int error;
     } complaints[32]; /* folders that could not be taken over and were logged: once is enough */
     unsigned complaint_next;
+    int64_t link_wait_ms; /* SPOOL_LINK_WAIT_MS; shorter in tests */
 };
 
 /* commit_run() for a spool that is ours; ERROR_STATE for one that is only read. */
@@ -92,8 +94,9 @@ struct copied {
 void copied_free(struct copied *copied);
 
 /* Copies the page files and call.ini of one folder into another, durable there, in the order of
- * their names. ERROR_FULL, ERROR_IO …: something is wrong with the disk, the copy is incomplete. */
-int copy_fax(int from_fd, int to_fd, struct copied *out);
+ * their names. ERROR_FULL, ERROR_IO …: something is wrong with the disk, the copy is incomplete.
+ * ERROR_BUSY: a page has got a second name less than link_wait_ms ago. */
+int copy_fax(int from_fd, int to_fd, int64_t link_wait_ms, struct copied *out);
 
 /* How many page files a folder holds. */
 int copy_count_pages(int folder_fd);

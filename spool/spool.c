@@ -174,6 +174,7 @@ int spool_open(struct spool **out, const char *state_dir, enum spool_mode mode)
     pthread_mutex_init(&spool->read_lock, NULL);
     pthread_mutex_init(&spool->folders_lock, NULL);
     pthread_mutex_init(&spool->taking_lock, NULL);
+    spool->link_wait_ms = SPOOL_LINK_WAIT_MS;
     error = open_state(spool, state_dir);
     if (error == 0)
         error = take_lock(spool);

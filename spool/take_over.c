@@ -202,7 +202,7 @@ static int complete_copy(struct spool *spool, const struct spool_fax *fax, int f
     error = count < 0 ? count : 0;
     if (error == 0 && count < fax->call.pages + fax->call.unconfirmed) {
         log_warning("copy of a fax completed: fax=%s", fax->call.fax_id);
-        error = copy_fax(from_fd, copy_fd, &copied);
+        error = copy_fax(from_fd, copy_fd, spool->link_wait_ms, &copied);
     }
     copied_free(&copied);
     if (copy_fd >= 0)
@@ -232,7 +232,7 @@ static int copy_and_record(struct spool *spool, const char *fax_id, int from_fd)
 
     if (copy_fd < 0)
         return copy_fd;
-    error = copy_fax(from_fd, copy_fd, &copied);
+    error = copy_fax(from_fd, copy_fd, spool->link_wait_ms, &copied);
     if (error == 0)
         error = record(spool, from_fd, copy_fd, fax_id, &copied);
     else

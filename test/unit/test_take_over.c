@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "spool/inside.h"
 #include "test/unit/spool_rig.h"
 
 static const char *in_incoming(const char *fax_id, const char *name)
@@ -211,6 +212,7 @@ static void hostile_folder(void **state)
     char path[512];
     int i;
 
+    spool->link_wait_ms = 0;
     rig_fax_id(id);
     mkdir(rig_path(rig, in_incoming(id, "")), 0700);
     rig_write(rig, "secret", "password");
@@ -252,6 +254,29 @@ static void hostile_folder(void **state)
     assert_true(rig_exists(rig, "secret"));
     assert_int_equal(spool_take_over(spool, 10), 0);
     assert_string_equal(stale(spool), id);
+    spool_close(spool);
+}
+
+/* A second name of a page, as a backup makes it, goes away: the fax waits for that, whole. */
+static void linked_for_a_while(void **state)
+{
+    const struct spool_rig *rig = *state;
+    struct spool *spool = rig_open(rig);
+    struct spool_fax fax;
+    char id[FAX_ID_MAX];
+    char other[512];
+
+    snprintf(other, sizeof other, "%s", rig_path(rig, "backup.tif"));
+    rig_fax(rig, CALL_COMPLETE, 2, id);
+    assert_int_equal(link(rig_path(rig, in_incoming(id, "page-0002.tif")), other), 0);
+    assert_int_equal(spool_take_over(spool, 10), ERROR_BUSY);
+    assert_int_equal(spool_fax_get(spool, id, &fax), ERROR_NOT_FOUND);
+    assert_int_equal(unlink(other), 0);
+    assert_int_equal(spool_take_over(spool, 10), 1);
+    assert_int_equal(spool_fax_get(spool, id, &fax), 0);
+    assert_int_equal(fax.call.verdict, CALL_COMPLETE);
+    assert_int_equal(fax.call.pages, 2);
+    assert_false(rig_exists(rig, in_incoming(id, "")));
     spool_close(spool);
 }
 
@@ -485,6 +510,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(live_call_is_left_alone, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(verdicts, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(hostile_folder, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(linked_for_a_while, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(closed_files, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(foreign_names, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(most, rig_setup, rig_teardown),
