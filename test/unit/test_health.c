@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -52,6 +53,8 @@ static void test_probes(void **state)
     struct health *health = NULL;
     struct health_status status;
     struct health_hold hold = {.probe = true};
+    enum policy_health state_is;
+    int64_t down_ms;
 
     (void)state;
     describe(&list, 2, 5);
@@ -75,9 +78,12 @@ static void test_probes(void **state)
     assert_int_equal(state_of(health, &list, 0), POLICY_DOWN);
     assert_int_equal(health_acquire(health, &list.server[0], &(struct health_hold){.probe = false}),
                      HEALTH_TAKEN);
+    down_ms = clock_monotonic_ms();
     assert_false(health_release(health, "s1", &hold, HEALTH_BROKEN, "refused"));
     usleep((FIRST_MS + 30) * 1000);
-    assert_int_equal(state_of(health, &list, 0), POLICY_DOWN);
+    state_is = state_of(health, &list, 0);
+    if (clock_monotonic_ms() - down_ms < 2 * FIRST_MS) /* a machine may stand still */
+        assert_int_equal(state_is, POLICY_DOWN);
     usleep((FIRST_MS + 30) * 1000);
     assert_int_equal(health_acquire(health, &list.server[0], &hold), HEALTH_GO);
     assert_true(health_release(health, "s1", &hold, HEALTH_WORKED, ""));
