@@ -14,6 +14,7 @@
 
 #include <spandsp.h>
 
+#include "fax/modem/front_modem.h"
 #include "fax/t30/core.h"
 
 enum {

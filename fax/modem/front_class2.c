@@ -23,6 +23,7 @@
 
 #include "fax/modem/class2_bits.h"
 #include "fax/modem/class2_front.h"
+#include "fax/modem/front_modem.h"
 #include "fax/t30/frames.h"
 
 enum {

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "fax/modem/front_modem.h"
 
 bool modem_message_post(struct mailbox *mailbox, const struct modem_message *message)
 {
@@ -47,6 +48,7 @@ static int modem_session_new(struct call *base)
 
     settings.media = SESSION_MODEM;
     settings.modem = call->traits;
+    settings.front_new = front_modem_new;
     hooks.send_octets = hook_send_octets;
     return session_new(&base->session, &settings, &hooks);
 }

@@ -61,8 +61,6 @@ struct front {
 /* Makes a front end ready for session_attach_core(). NULL: out of memory. */
 struct front *front_audio_new(struct session *session);
 struct front *front_t38_new(struct session *session, const struct session_settings *settings);
-struct front *front_class1_new(struct session *session, const struct modem_traits *modem);
-struct front *front_class2_new(struct session *session, const struct session_settings *settings);
 
 /* ---- what front ends ask the session -------------------------------------------------------- */
 

@@ -370,11 +370,9 @@ static struct front *front_new(struct session *session)
     switch (settings->media) {
     case SESSION_T38: return front_t38_new(session, settings);
     case SESSION_AUDIO: return front_audio_new(session);
-    case SESSION_MODEM: break;
+    case SESSION_MODEM: return settings->front_new(session, settings);
     }
-    if (settings->modem.class >= MODEM_CLASS_2)
-        return front_class2_new(session, settings);
-    return front_class1_new(session, &settings->modem);
+    return NULL;
 }
 
 int session_new(struct session **out, const struct session_settings *settings,

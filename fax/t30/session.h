@@ -28,6 +28,14 @@ enum { SESSION_TICK_MS = 20, SESSION_TICK_SAMPLES = 160 };
 
 enum session_media { SESSION_AUDIO, SESSION_T38, SESSION_MODEM };
 
+struct session;
+struct session_settings;
+struct front;
+
+/* NULL: out of memory. */
+typedef struct front *session_front_maker(struct session *session,
+                                          const struct session_settings *settings);
+
 struct session_settings {
     enum session_media media; /* how the call begins */
     const char *station;      /* CSI, at most 20 characters; NULL or "": none */
@@ -38,8 +46,10 @@ struct session_settings {
     int64_t stall_ms_max;   /* without any progress: the watchdog ends the call */
     int t38_version;        /* as answered in SDP */
     int t38_max_datagram;
-    bool t38_transferred_tcf;  /* rate management agreed on */
-    struct modem_traits modem; /* SESSION_MODEM */
+    bool t38_transferred_tcf; /* rate management agreed on */
+    /* SESSION_MODEM only: what the modem is, and who speaks with it (fax/modem/front_modem.h). */
+    struct modem_traits modem;
+    session_front_maker *front_new;
 };
 
 /* Called from session_run() and session_work(), on the thread that owns the session. */

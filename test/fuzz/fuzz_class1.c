@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "fax/modem/front_modem.h"
 #include "fax/t30/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -84,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct call call = {.now_ms = 1000};
     const struct session_settings settings = {
         .media = SESSION_MODEM,
+        .front_new = front_modem_new,
         .ecm = true,
         .pages_max = 4,
         .rows_max = 4000,

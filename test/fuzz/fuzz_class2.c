@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "fax/modem/front_modem.h"
 #include "fax/t30/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -104,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz fuzz = {.now_ms = 1000};
     struct session_settings settings = {
         .media = SESSION_MODEM,
+        .front_new = front_modem_new,
         .station = "+1 2",
         .ecm = true,
         .pages_max = 20,

@@ -18,6 +18,7 @@
 
 #include "fax/modem/at_stream.h"
 #include "fax/modem/class2_bits.h"
+#include "fax/modem/front_modem.h"
 #include "test/unit/page_rig.h"
 
 enum {
@@ -337,6 +338,7 @@ void class2_run(struct class2_result *out, const struct class2_case *c)
     static struct rig rig;
     const struct session_settings settings = {
         .media = SESSION_MODEM,
+        .front_new = front_modem_new,
         .station = c->station != NULL ? c->station : "+49 30 1",
         .ecm = !c->no_ecm,
         .pages_max = 100,

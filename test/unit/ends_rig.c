@@ -13,6 +13,7 @@
 
 #include <spandsp.h>
 
+#include "fax/modem/front_modem.h"
 #include "fax/t30/frames.h"
 
 enum {
@@ -518,6 +519,7 @@ static void far_new(struct far *far)
         .session_ms_max = longest_ms(c),
         .stall_ms_max = 90000,
         .t38_transferred_tcf = true,
+        .front_new = front_modem_new,
         .modem = {.class = MODEM_CLASS_1_0,
                   .rates = MODEM_V27TER | MODEM_V29 | MODEM_V17,
                   .has_frs = true,

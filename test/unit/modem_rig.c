@@ -14,6 +14,7 @@
 
 #include <spandsp.h>
 
+#include "fax/modem/front_modem.h"
 #include "fax/t30/frames.h"
 #include "test/unit/page_rig.h"
 
@@ -579,6 +580,7 @@ static void set_up_session(struct modem_rig *rig)
 {
     const struct session_settings settings = {
         .media = SESSION_MODEM,
+        .front_new = front_modem_new,
         .station = "+1 555 2000",
         .ecm = true,
         .pages_max = 100,

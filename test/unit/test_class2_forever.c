@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "fax/modem/front_modem.h"
 #include "fax/t30/session.h"
 
 enum {
@@ -205,6 +206,7 @@ static bool is_as_expected(const struct forever *c)
     struct modem modem = {.c = c, .now_ms = BEGIN_MS, .random = 1};
     const struct session_settings settings = {
         .media = SESSION_MODEM,
+        .front_new = front_modem_new,
         .ecm = true,
         .pages_max = 500,
         .rows_max = 30000,
