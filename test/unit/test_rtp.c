@@ -556,8 +556,8 @@ static void test_skew(void **state)
         }
         rtp_counts(rtp, &counts);
         needed = (int)(fabs((double)ppm[n]) * ticks / 1e6);
-        if (counts.late != 0 || counts.resyncs != 0 || counts.filled_samples != 0 ||
-            (int)counts.held_ticks > (ppm[n] < 0 ? needed + 1 : 0) ||
+        if (counts.late != 0 || counts.resyncs != 0 || counts.lost != 0 ||
+            counts.filled_samples != 0 || (int)counts.held_ticks > (ppm[n] < 0 ? needed + 1 : 0) ||
             (int)counts.hastened_ticks > (ppm[n] > 0 ? needed + 1 : 0) ||
             (int)(counts.held_ticks + counts.hastened_ticks) < needed - 4)
             fail_msg("%d ppm: filled %d held %d hastened %d needed %d late %d", ppm[n],
