@@ -95,17 +95,14 @@ int storage_free_bytes(const char *state_dir, int64_t *out_bytes)
 static int probe(const char *state_dir, int64_t least_bytes)
 {
     int64_t free_bytes;
-    int folder_fd;
-    int error = storage_free_bytes(state_dir, &free_bytes);
+    int folder_fd = open_incoming(state_dir);
+    int error;
 
-    if (error < 0)
-        return error;
-    if (free_bytes < least_bytes)
-        return ERROR_FULL;
-    folder_fd = open_incoming(state_dir);
     if (folder_fd < 0)
         return folder_fd;
-    error = write_probe(folder_fd);
+    error = file_free_bytes(folder_fd, &free_bytes);
+    if (error == 0)
+        error = free_bytes < least_bytes ? ERROR_FULL : write_probe(folder_fd);
     close(folder_fd);
     return error;
 }
